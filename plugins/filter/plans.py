@@ -1,0 +1,93 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plans as filters: the same pure functions, for templates and for people who ask "why this value?"."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core import databases as db
+from ansible_collections.pgstead.ops.plugins.module_utils._core import scram
+from ansible_collections.pgstead.ops.plugins.module_utils._core.kernel import kernel_values
+from ansible_collections.pgstead.ops.plugins.module_utils._core.pooler_plan import plan_pooler
+from ansible_collections.pgstead.ops.plugins.module_utils._core.server_plan import plan_server
+from ansible_collections.pgstead.ops.plugins.module_utils._core.tuning import Resources
+from ansible_collections.pgstead.ops.plugins.module_utils._core.tuning import tune as compute
+from ansible_collections.pgstead.ops.plugins.module_utils._core.units import parse_size
+
+
+def tune(
+    memory: str | int,
+    cpus: int,
+    profile: str = "oltp",
+    storage: str = "ssd",
+    disk: str | int = 0,
+    version: int = 17,
+    connections: int | None = None,
+) -> list[dict[str, str]]:
+    """Return the settings computed for a host: name, value, reason, source."""
+    try:
+        resources = Resources(parse_size(memory), int(cpus), storage, parse_size(disk))
+        return [asdict(setting) for setting in compute(resources, profile, int(version), connections)]
+    except ValueError as error:
+        raise AnsibleFilterError(f"pgstead.ops.tune: {error}") from error
+
+
+def server_plan(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything the postgresql role needs to know."""
+    return plan_server(spec, facts).as_data()
+
+
+def kernel_plan(huge_pages: int | None, huge_page_bytes: int, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return {sysctl: [..], sys: [..]} of values with reasons; `huge_pages` is what the proof measured."""
+    sysctl, sys = kernel_values(huge_pages, int(huge_page_bytes), overrides)
+    return {"sysctl": [asdict(value) for value in sysctl], "sys": [asdict(value) for value in sys]}
+
+
+def pooler_plan(spec: Mapping[str, Any], facts: Mapping[str, Any], available: int | None = None) -> dict[str, Any]:
+    """Return everything the pgbouncer role needs to know."""
+    return plan_pooler(spec, facts, available).as_data()
+
+
+def login_secrets(items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the declared secret of each login role, by role."""
+    found = db.databases(items, "C.UTF-8")
+    return {role.name: role.password for database in found for role in database.logins if role.password}
+
+
+def without_secrets(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the databases without the passwords of their roles: what may stand in results and logs."""
+    bare = []
+    for item in items:
+        roles = {
+            part: {key: value for key, value in (item.get(part) or {}).items() if key != "password"}
+            for part in ("application_role", "readonly_role")
+            if item.get(part)
+        }
+        bare.append({**item, **roles})
+    return bare
+
+
+def scram_verifier(password: str) -> str:
+    """Return a SCRAM verifier of a password with a new salt, so that no statement carries the password itself."""
+    return password if scram.is_verifier(password) else scram.verifier(password, secrets.token_bytes(16))
+
+
+class FilterModule:
+    """Filters of pgstead.ops."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "tune": tune,
+            "server_plan": server_plan,
+            "kernel_plan": kernel_plan,
+            "pooler_plan": pooler_plan,
+            "login_secrets": login_secrets,
+            "without_secrets": without_secrets,
+            "scram_verifier": scram_verifier,
+        }

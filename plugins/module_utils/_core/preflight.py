@@ -1,0 +1,145 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a host can become, or stay, the server that the inventory asks for: verdicts on observed facts.
+
+`facts` is what _host.facts.observe returned (see there for its shape). Nothing here looks at the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .baseline import Instance
+from .errors import Problem
+from .tuning import Resources
+from .units import GB, MB, human_size
+
+SUPPORTED = {"12": "bookworm", "13": "trixie", "14": "forky"}
+MINIMUM_MEMORY = 512 * MB
+MINIMUM_FREE_DISK = 1 * GB
+CLOCK_TOLERANCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the verdict depends on beside the facts; `controller_epoch` is the controller's clock, None to skip it."""
+
+    instance: Instance
+    repository_declared: bool
+    controller_epoch: float | None
+
+
+def resources(facts: Mapping[str, Any], storage: str) -> Resources:
+    """Return what the server may use: memory and processors of host or cgroup, whichever is smaller."""
+    memory = facts["memory"]
+    limits = [size for size in (memory["host_bytes"], memory["cgroup_bytes"]) if size]
+    disk = facts["disks"].get("data") or {}
+    detected = disk.get("storage") or "ssd"
+    return Resources(
+        memory_bytes=min(limits),
+        cpus=facts["cpus"],
+        storage=detected if storage == "auto" else storage,
+        data_disk_bytes=int(disk.get("size") or 0),
+    )
+
+
+def verdict(facts: Mapping[str, Any], expected: Expectation) -> tuple[Problem, ...]:
+    """Return every reason not to touch this host."""
+    distribution = facts["distribution"]
+    release = str(distribution["version"]).split(".")[0]
+    if distribution["id"] != "debian" or release not in SUPPORTED:
+        # the other checks assume Debian's paths and tools
+        return (
+            Problem(
+                "distribution",
+                f"{distribution['name']} is not supported: use Debian {', '.join(f'{n} ({c})' for n, c in SUPPORTED.items())}",
+            ),
+        )
+    problems = [*_machine(facts, expected), *_clusters(facts, expected)]
+    problems += _packages(facts, expected)
+    return tuple(problems)
+
+
+def _machine(facts: Mapping[str, Any], expected: Expectation) -> list[Problem]:
+    problems = []
+    if not facts["systemd"]:
+        problems.append(Problem("systemd", "is not running as process 1: services could not be managed"))
+    usable = resources(facts, "auto").memory_bytes
+    if usable < MINIMUM_MEMORY:
+        problems.append(
+            Problem("memory", f"{human_size(usable)} is too little: a server needs {human_size(MINIMUM_MEMORY)}")
+        )
+    free = (facts["disks"].get("data") or {}).get("free")
+    if free is not None and free < MINIMUM_FREE_DISK and not _ours(facts, expected.instance):
+        where = facts["disks"]["data"]["mount"]
+        problems.append(Problem("disk", f"{human_size(free)} free on {where}: at least {human_size(MINIMUM_FREE_DISK)}"))
+    if not facts["hostname_resolves"]:
+        problems.append(
+            Problem("name resolution", f"{facts['hostname']!r} does not resolve on the host itself: add it to /etc/hosts")
+        )
+    if expected.controller_epoch is not None:
+        skew = facts["epoch"] - expected.controller_epoch
+        if abs(skew) > CLOCK_TOLERANCE_SECONDS:
+            problems.append(
+                Problem("clock", f"is {skew:+.0f} s off the controller's: start a time service (certificates, recovery times)")
+            )
+    return problems
+
+
+def _ours(facts: Mapping[str, Any], instance: Instance) -> Mapping[str, Any] | None:
+    for cluster in facts["clusters"]:
+        if (cluster["version"], cluster["name"]) == (str(instance.version), instance.name):
+            return cluster if cluster["managed"] else None
+    return None
+
+
+def _clusters(facts: Mapping[str, Any], expected: Expectation) -> list[Problem]:
+    instance, problems = expected.instance, []
+    ours = _ours(facts, instance)
+    for cluster in facts["clusters"]:
+        title = f"cluster {cluster['version']}/{cluster['name']}"
+        same = (cluster["version"], cluster["name"]) == (str(instance.version), instance.name)
+        if same and not cluster["managed"]:
+            problems.append(
+                Problem(
+                    "postgresql_cluster_name",
+                    f"{title} exists and was not made by this collection: it is left alone. Choose another "
+                    "postgresql_cluster_name and postgresql_port, or move its data into a new cluster",
+                )
+            )
+        elif not same and cluster["port"] == instance.port:
+            problems.append(Problem("postgresql_port", f"{instance.port} belongs to {title}: choose another"))
+    if ours and ours["data_directory"] not in ("", instance.data_directory):
+        problems.append(
+            Problem(
+                "postgresql_data_directory",
+                f"is {instance.data_directory}, but the cluster lives in {ours['data_directory']}: data is never moved",
+            )
+        )
+    if ours is None and not problems:
+        if instance.port in facts["listening_ports"]:
+            problems.append(Problem("postgresql_port", f"another program listens on {instance.port}: choose another"))
+        if facts["data_directory_state"] == "occupied":
+            problems.append(
+                Problem("postgresql_data_directory", f"{instance.data_directory} is not empty, and no cluster is known there")
+            )
+    return problems
+
+
+def _packages(facts: Mapping[str, Any], expected: Expectation) -> list[Problem]:
+    package = f"postgresql-{expected.instance.version}"
+    packages = facts["packages"]
+    if packages.get(package, {}).get("candidate") or packages.get(package, {}).get("installed"):
+        return []
+    if expected.repository_declared and not facts["repository_present"]:
+        return []  # the source is not on the host yet; its package list is read before anything is installed
+    offered = ", ".join(str(major) for major in facts["majors_available"]) or "none (are the package lists read?)"
+    return [
+        Problem(
+            "postgresql_version",
+            f"{expected.instance.version} is not in this host's package sources (they have: {offered}): choose one of "
+            "them, or declare a source in postgresql_repository",
+        )
+    ]

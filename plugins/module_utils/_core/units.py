@@ -1,0 +1,68 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Sizes and durations as PostgreSQL writes them (units of guc.c: B kB MB GB TB, us ms s min h d)."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+KB = 1024
+MB = 1024 * KB
+GB = 1024 * MB
+TB = 1024 * GB
+
+SIZE_UNITS = {"B": 1, "kB": KB, "8kB": 8 * KB, "MB": MB, "16MB": 16 * MB, "GB": GB, "TB": TB}
+TIME_UNITS = {
+    "us": Fraction(1, 1000),
+    "ms": Fraction(1),
+    "s": Fraction(1000),
+    "min": Fraction(60_000),
+    "h": Fraction(3_600_000),
+    "d": Fraction(86_400_000),
+}
+SIZE_WORDS = ("B", "kB", "MB", "GB", "TB")
+
+_NUMBER = re.compile(r"^\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)\s*$")
+
+
+def split_number(text: str) -> tuple[Fraction, str]:
+    """Split `64MB` into (64, "MB"); the unit is empty where none is written. Raises ValueError for anything else."""
+    match = _NUMBER.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a number")
+    return Fraction(match.group(1)), match.group(2)
+
+
+def parse_size(text: str | int, default_unit: str = "B") -> int:
+    """Return bytes. `default_unit` (a key of SIZE_UNITS) applies where the text names none. Raises ValueError."""
+    number, unit = split_number(str(text))
+    factor = SIZE_UNITS.get(unit if unit else default_unit)
+    if factor is None or unit in ("8kB", "16MB"):
+        raise ValueError(f"{text!r} has no size unit PostgreSQL knows: use one of {', '.join(SIZE_WORDS)}")
+    return int(number * factor)
+
+
+def parse_duration_ms(text: str | int, default_unit: str = "ms") -> Fraction:
+    """Return milliseconds. `default_unit` applies where the text names none. Raises ValueError."""
+    number, unit = split_number(str(text))
+    factor = TIME_UNITS.get(unit if unit else default_unit)
+    if factor is None:
+        raise ValueError(f"{text!r} has no time unit PostgreSQL knows: use one of {', '.join(TIME_UNITS)}")
+    return number * factor
+
+
+def format_size(size: int) -> str:
+    """Write bytes in the largest unit that keeps the number whole, never below kB (rounded down)."""
+    for unit in ("TB", "GB", "MB"):
+        if size >= SIZE_UNITS[unit] and size % SIZE_UNITS[unit] == 0:
+            return f"{size // SIZE_UNITS[unit]}{unit}"
+    return f"{size // KB}kB"
+
+
+def human_size(size: int) -> str:
+    """Write bytes for a person: one decimal, the unit that fits (`23.5 GB`)."""
+    for unit in ("TB", "GB", "MB"):
+        if size >= SIZE_UNITS[unit]:
+            return f"{size / SIZE_UNITS[unit]:.1f} {unit}"
+    return f"{size // KB} kB"

@@ -1,0 +1,48 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Make a Debian cluster once, with a marker that says it is ours, and finish or redo what was cut off."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .._core.errors import HostError
+from .._shell import Context, Outcome
+from .facts import MARKERS
+from .files import Wanted, write
+
+
+def run(params: Mapping[str, Any], context: Context) -> Outcome:
+    """Create the cluster with pg_createcluster unless its marker says it is complete. It is not started."""
+    version, name, data = str(params["version"]), str(params["name"]), Path(params["data_directory"])
+    marker = MARKERS / f"{version}-{name}.json"
+    state = json.loads(marker.read_text())["state"] if marker.exists() else "absent"
+    if state == "complete":
+        return Outcome(False, {"cluster": f"{version}/{name}"})
+    if context.check_mode:
+        return Outcome(True, {"cluster": f"{version}/{name}"})
+    configuration = Path(f"/etc/postgresql/{version}/{name}")
+    if state == "creating":  # we began it and were cut off: nothing in it has ever served
+        for left in (configuration, data):
+            shutil.rmtree(left, ignore_errors=True)
+    elif configuration.exists() or (data.is_dir() and any(data.iterdir())):
+        raise HostError(f"{configuration} or {data} exists and is not ours: nothing was touched")
+    MARKERS.mkdir(parents=True, exist_ok=True)
+    _mark(marker, params, "creating")
+    argv = ["pg_createcluster", "--port", str(params["port"]), "--datadir", str(data), "--locale", params["locale"]]
+    argv += ["--encoding", params["encoding"], version, name, "--"]
+    argv += ["--data-checksums"] if params["data_checksums"] else []
+    code, out, err = context.run(argv)
+    if code != 0:
+        raise HostError(f"pg_createcluster failed: {(err or out).strip()}")
+    _mark(marker, params, "complete")
+    return Outcome(True, {"cluster": f"{version}/{name}"})
+
+
+def _mark(marker: Path, params: Mapping[str, Any], state: str) -> None:
+    body = {key: params[key] for key in ("version", "name", "data_directory", "port")} | {"state": state}
+    write(Wanted(marker, json.dumps(body, sort_keys=True) + "\n"))

@@ -1,0 +1,23 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where evidence lies on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .._core import evidence
+from .files import Wanted, write
+
+DIRECTORY = Path("/var/lib/pgstead/evidence")
+
+
+def keep(entry: Mapping[str, Any]) -> str:
+    """Write a record as JSON and as a page; return the JSON's path."""
+    DIRECTORY.mkdir(parents=True, exist_ok=True, mode=0o755)
+    path = DIRECTORY / f"{evidence.file_stem(entry)}.json"
+    write(Wanted(path.with_suffix(".html"), evidence.as_page(entry)))
+    write(Wanted(path, evidence.as_json(entry)))
+    return str(path)

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Kernel settings as files, applied now, with every refusal reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .._shell import Context, Outcome
+from .files import Wanted, diff, differing, write
+
+
+def _node(name: str) -> Path:
+    return Path("/proc/sys") / name.replace(".", "/")
+
+
+def run(params: Mapping[str, Any], context: Context) -> Outcome:
+    """Write the files and bring each value into force; what the kernel refuses (a container's) is a warning."""
+    files = [Wanted(Path(file["path"]), file["content"]) for file in params["files"]]
+    changed_files, shown = differing(files), diff(files)
+    nodes = {name: (_node(name), str(value)) for name, value in params["sysctl"].items()}
+    nodes |= {name: (Path(name), str(value)) for name, value in params["sys"].items()}
+    if not context.check_mode:
+        for file in changed_files:
+            write(file)
+    applied, refused = [], []
+    for name, (path, value) in nodes.items():
+        before = _read(path)
+        if before == value:
+            continue
+        reason = _refusal(path, value, try_it=not context.check_mode)
+        if reason:
+            refused.append(f"{name} = {value} (is {before}): {reason}")
+        else:
+            applied.append({"name": name, "before": before, "after": value})
+    warnings = [f"the kernel does not take {item}" for item in refused]
+    data = {"applied": applied, "refused": refused}
+    return Outcome(bool(changed_files or applied), data, shown, warnings)
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return "absent"
+    chosen = [word for word in text.split() if word.startswith("[")]
+    return chosen[0].strip("[]") if chosen else text
+
+
+def _refusal(path: Path, value: str, *, try_it: bool) -> str:
+    try:
+        if try_it:
+            path.write_text(value)
+        else:
+            path.open("r+").close()
+    except OSError as error:
+        return f"{error.strerror}: a container shares its host's kernel, set it there"
+    if try_it and _read(path) != value:
+        return f"only {_read(path)} could be had: memory is too fragmented, it is complete after a reboot"
+    return ""

@@ -1,0 +1,234 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The applier of a server's configuration: proven files in, swapped atomically, reloaded, checked, or taken back."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .._core import evidence
+from .._core.errors import ConfigurationRefused, ConnectionFailed, HostError
+from .._core.settings import changed_names, needs_restart, parse
+from .._pg import serving
+from .._pg.connection import Target
+from .._pg.proving import Prover
+from .._shell import Context, Outcome
+from . import service
+from .evidence import keep
+from .files import Found, Wanted, diff, differing, look, restore, write
+from .staging import NAMES, ROOT, Stage
+
+MODES = {"postgresql.conf": 0o644, "pg_hba.conf": 0o640, "pg_ident.conf": 0o640}
+START_SECONDS = 60
+
+
+@dataclass
+class Applier:
+    """One run on one cluster; `actions` collects what was done, for the result and the evidence."""
+
+    context: Context
+    version: int
+    cluster: str
+    port: int
+    restart_policy: str
+    texts: Mapping[str, str] = field(repr=False)
+    actions: list[str] = field(default_factory=list)
+
+    @property
+    def unit(self) -> str:
+        return f"postgresql@{self.version}-{self.cluster}"
+
+    @property
+    def directory(self) -> Path:
+        return Path(f"/etc/postgresql/{self.version}/{self.cluster}")
+
+    @property
+    def target(self) -> Target:
+        return Target("/var/run/postgresql", self.port)
+
+    def wanted(self) -> list[Wanted]:
+        return [Wanted(self.directory / n, self.texts[n], "postgres", "postgres", MODES[n]) for n in NAMES]
+
+    def settings_changed(self) -> tuple[str, ...]:
+        return changed_names(look(self.directory / "postgresql.conf").content or "", self.texts["postgresql.conf"])
+
+    def predict(self) -> Outcome:
+        """Say what `apply` would do, touching nothing."""
+        changed = self.settings_changed()
+        files = [str(file.path) for file in differing(self.wanted())]
+        if not service.is_active(self.context.run, self.unit):
+            return Outcome(True, self._data(changed, ("start",), ()), diff(self.wanted()))
+        state = serving.read(Target("/var/run/postgresql", self._running_port()))
+        waiting = tuple(sorted({*state.pending, *needs_restart(changed, self.version)}))
+        restart = bool(waiting) and self.restart_policy != "never" or bool(files) and self.restart_policy == "always"
+        actions = [*(["reload"] if files or self._stale(state.loaded) else []), *(["restart"] if restart else [])]
+        return Outcome(
+            bool(files or actions),
+            self._data(changed, actions, () if restart else waiting),
+            diff(self.wanted()),
+            self._warnings(state, () if restart else waiting),
+        )
+
+    def apply(self) -> Outcome:
+        """Bring the proven files into force. On any failure the old files are back and serving, and it raises."""
+        changed, shown = self.settings_changed(), diff(self.wanted())
+        running_port = self._running_port()
+        before = {self.directory / name: look(self.directory / name) for name in NAMES}
+        active = service.is_active(self.context.run, self.unit)
+        pending_files = differing(self.wanted())
+        if active and not pending_files:
+            state = serving.read(self.target)
+            if not self._stale(state.loaded) and not state.errors and not self._restart_due(state, False):
+                return Outcome(False, self._data(changed, (), state.pending), (), self._warnings(state, state.pending))
+        try:
+            for file in pending_files:
+                write(file)
+            state = self._into_force(active, running_port, bool(pending_files))
+        except (ConfigurationRefused, HostError, ConnectionFailed) as error:
+            raise ConfigurationRefused(f"{error} — {self._take_back(before, active)}") from error
+        return Outcome(True, self._data(changed, self.actions, state.pending), shown, self._warnings(state, state.pending))
+
+    def _into_force(self, active: bool, running_port: int, files_changed: bool) -> serving.Serving:
+        if not active:
+            self._control("start")
+            return self._checked(serving.read(self.target))
+        self.actions.append("reload")
+        state = self._checked(serving.reload(Target("/var/run/postgresql", running_port)))
+        if self._restart_due(state, files_changed):
+            self._control("restart")
+            state = self._checked(serving.read(self.target))
+        return state
+
+    def _restart_due(self, state: serving.Serving, files_changed: bool) -> bool:
+        if self.restart_policy == "always":
+            return files_changed or bool(state.pending)
+        return self.restart_policy == "needed" and bool(state.pending)
+
+    def _checked(self, state: serving.Serving) -> serving.Serving:
+        if state.errors:
+            raise ConfigurationRefused("the server refused the files: " + " | ".join(state.errors))
+        return state
+
+    def _control(self, verb: str) -> None:
+        self.actions.append(verb)
+        try:
+            service.control(self.context.run, verb, self.unit)
+            self._wait()
+        except (HostError, ConnectionFailed) as error:
+            raise HostError(f"{error} | {self._startup_log()}") from error
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                serving.read(self.target)
+                return
+            except ConnectionFailed:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def _take_back(self, before: Mapping[Path, Found], was_active: bool) -> str:
+        restore(before)
+        if not was_active:
+            return "the files are as they were, the server had not been running"
+        if service.is_active(self.context.run, self.unit):
+            serving.reload(Target("/var/run/postgresql", self._running_port()))
+        else:
+            service.control(self.context.run, "restart", self.unit)
+            serving.read(Target("/var/run/postgresql", self._running_port()))
+        return "the previous files are back and the server is serving"
+
+    def _running_port(self) -> int:
+        """Return the port the running server was started with: its pid file has it on the fourth line."""
+        pid_file = Path(f"/var/lib/postgresql/{self.version}/{self.cluster}/postmaster.pid")
+        data = look(self.directory / "postgresql.conf").content or ""
+        for line in data.splitlines():
+            if line.strip().startswith("data_directory"):
+                pid_file = Path(line.split("'")[1]) / "postmaster.pid"
+        lines = pid_file.read_text().splitlines() if pid_file.exists() else []
+        return int(lines[3]) if len(lines) > 3 else self.port
+
+    def _stale(self, loaded: float) -> bool:
+        """Say whether a file is newer than what the server read: a renewed certificate, or a run cut off before its reload."""
+        values = parse(self.texts["postgresql.conf"])
+        tls = [Path(values[name]) for name in ("ssl_cert_file", "ssl_key_file") if name in values]
+        paths = [*(self.directory / name for name in NAMES), *tls]
+        return any(path.stat().st_mtime > loaded for path in paths if path.exists())
+
+    def _startup_log(self) -> str:
+        log = Path(f"/var/log/postgresql/postgresql-{self.version}-{self.cluster}.log")
+        return " | ".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else "no startup log"
+
+    def _data(self, changed: Any, actions: Any, pending: Any) -> dict[str, Any]:
+        return {"settings_changed": list(changed), "actions": list(actions), "pending_restart": list(pending)}
+
+    def _warnings(self, state: serving.Serving, pending: tuple[str, ...]) -> list[str]:
+        found = [
+            f"{name} = {auto} in postgresql.auto.conf overrides {main if main is not None else 'the default'}: "
+            f"ALTER SYSTEM RESET {name}, or declare it in postgresql_settings"
+            for name, (auto, main) in state.overridden.items()
+        ]
+        if pending:
+            found.append(f"waiting for a restart (postgresql_restart_policy: {self.restart_policy}): {', '.join(pending)}")
+        return found
+
+
+def run(params: Mapping[str, Any], context: Context) -> Outcome:
+    """Prove (state: proven) or apply (state: applied) a server's configuration files."""
+    version, cluster = int(params["version"]), str(params["cluster"])
+    texts = {name: params["files"][name] for name in NAMES}
+    stage = Stage(version, cluster)
+    binary = Path(f"/usr/lib/postgresql/{version}/bin/postgres")
+    if not binary.exists():
+        if not context.check_mode:
+            raise HostError(f"{binary} does not exist: install postgresql-{version} first")
+        count = len(changed_names("", texts["postgresql.conf"]))
+        message = f"{count} settings would follow when the server is installed"
+        return Outcome(True, {"msg": message, "huge_pages": None, "actions": ["start"], "pending_restart": []})
+    # a new server build, or another memory limit, asks for a new proof
+    surroundings = f"{binary.stat().st_mtime_ns} {params['memory_bytes']}"
+    if params["state"] == "proven":
+        return _prove(stage, texts, surroundings, params, context)
+    applier = Applier(context, version, cluster, int(params["port"]), params["restart_policy"], texts)
+    if context.check_mode:
+        return applier.predict()
+    proof = stage.require(texts, surroundings)
+    started, clock = datetime.now(timezone.utc), time.monotonic()
+    outcome = applier.apply()
+    if not outcome.changed:
+        return outcome
+    facts = dict(outcome.data) | {
+        "cluster": f"{version}/{cluster}",
+        "proof": "postgres -C and a start on a scratch cluster, then pg_file_settings and pg_hba_file_rules",
+        "huge_pages": proof.huge_pages,
+    }
+    entry = evidence.record(
+        "configuration",
+        socket.gethostname(),
+        started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        time.monotonic() - clock,
+        "warning" if outcome.warnings else "ok",
+        facts,
+    )
+    return Outcome(True, dict(outcome.data) | {"evidence": keep(entry)}, outcome.diff, outcome.warnings)
+
+
+def _prove(
+    stage: Stage, texts: Mapping[str, str], surroundings: str, params: Mapping[str, Any], context: Context
+) -> Outcome:
+    proof = stage.proof(texts, surroundings)
+    memory = (int(params["memory_bytes"]), int(params["huge_page_bytes"]))
+    prover = Prover(context.run, stage.version, ROOT / "scratch" / str(stage.version))
+    if proof is None and context.check_mode:
+        proof = stage.rehearse(texts, prover, memory)
+    elif proof is None:
+        proof = stage.prove(texts, surroundings, prover, memory)
+    # staging is the collection's own bookkeeping: the change is reported where the files are applied
+    return Outcome(False, {"huge_pages": proof.huge_pages})

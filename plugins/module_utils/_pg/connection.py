@@ -1,0 +1,95 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Connections through the local socket, by peer, as the operating system user that the server expects."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from .._core.errors import ConnectionFailed
+
+try:
+    import psycopg2
+except ImportError:  # a bare host: the role installs the driver before any module needs it
+    psycopg2 = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to connect: a socket directory and port, as `user`, with the rights of `system_user`."""
+
+    socket_directory: str
+    port: int
+    database: str = "postgres"
+    user: str = "postgres"
+    system_user: str = "postgres"
+
+
+@contextmanager
+def acting_as(name: str) -> Iterator[None]:
+    """Take a user's effective identity for a moment: peer authentication looks at it when the socket connects."""
+    try:
+        account = pwd.getpwnam(name)
+    except KeyError:
+        raise ConnectionFailed(f"operating system user {name!r} does not exist on this host") from None
+    before = (os.geteuid(), os.getegid())
+    if before[0] == account.pw_uid:
+        yield
+        return
+    if before[0] != 0:
+        raise ConnectionFailed(f"needs to run as root or {name} (become: true)")
+    os.setegid(account.pw_gid)
+    os.seteuid(account.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(before[0])
+        os.setegid(before[1])
+
+
+def has_driver() -> bool:
+    """Say whether psycopg2 is installed where this code runs."""
+    return psycopg2 is not None
+
+
+@contextmanager
+def connect(target: Target, timeout_seconds: int = 10) -> Iterator[Any]:
+    """Yield an autocommit connection, closed afterwards. Raises ConnectionFailed, naming socket and user."""
+    if psycopg2 is None:
+        raise ConnectionFailed("the Python driver is missing on this host: install python3-psycopg2")
+    where = f"{target.socket_directory}/.s.PGSQL.{target.port}, database {target.database}, user {target.user}"
+    try:
+        with acting_as(target.system_user):
+            connection = psycopg2.connect(
+                host=target.socket_directory,
+                port=target.port,
+                dbname=target.database,
+                user=target.user,
+                connect_timeout=timeout_seconds,
+                application_name="pgstead",
+            )
+    except psycopg2.Error as error:
+        raise ConnectionFailed(f"cannot connect to {where}: {str(error).strip()}") from error
+    try:
+        connection.autocommit = True
+        yield connection
+    finally:
+        connection.close()
+
+
+def rows(connection: Any, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Run one statement and return its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters or None)
+        return list(cursor.fetchall())
+
+
+def execute(connection: Any, sql: str) -> None:
+    """Run one statement that returns nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)

@@ -1,0 +1,57 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Params in, exit_json or fail_json out: the only place that knows AnsibleModule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._core.errors import PgsteadError, SpecError
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a job may use of its surroundings: commands, and whether it may change anything."""
+
+    run: Callable[[Sequence[str]], tuple[int, str, str]]
+    check_mode: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job did, or would do in check mode. `diff` holds before/after pairs with headers."""
+
+    changed: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+    diff: Sequence[Mapping[str, str]] = ()
+    warnings: Sequence[str] = ()
+
+
+Job = Callable[[Mapping[str, Any], Context], Outcome]
+
+
+def run(argument_spec: Mapping[str, Any], job: Job) -> None:
+    """Run a job as an Ansible module that supports check mode and diff mode."""
+    module = AnsibleModule(argument_spec=dict(argument_spec), supports_check_mode=True)
+
+    def command(argv: Sequence[str]) -> tuple[int, str, str]:
+        environment = {"LC_ALL": "C.UTF-8", "LANGUAGE": "C"}
+        code, out, err = module.run_command(list(argv), environ_update=environment, use_unsafe_shell=False)
+        return code, out, err
+
+    try:
+        outcome = job(module.params, Context(command, module.check_mode))
+    except SpecError as error:
+        module.fail_json(msg=str(error), problems=[str(problem) for problem in error.problems])
+    except PgsteadError as error:
+        module.fail_json(msg=str(error))
+    for warning in outcome.warnings:
+        module.warn(warning)
+    result = {"changed": outcome.changed, **outcome.data}
+    if module._diff and outcome.diff:
+        result["diff"] = list(outcome.diff)
+    module.exit_json(**result)
