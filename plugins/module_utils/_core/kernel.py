@@ -1,6 +1,6 @@
 # Copyright (c) 2026 pgstead contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Kernel and unit settings of a database host, with reasons; who writes and sets them is _host.kernel's matter."""
+"""Kernel and unit settings of a database host, with reasons; who writes and sets them is _host.host_settings's matter."""
 
 from __future__ import annotations
 

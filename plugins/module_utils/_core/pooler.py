@@ -194,6 +194,10 @@ def hba_lines() -> tuple[str, ...]:
     return (
         "local    pgbouncer  postgres  peer",
         "local    pgbouncer  pgstead   peer",
+        # the lookup's own way into PostgreSQL is nobody's database
+        "local    pgb_auth   all       reject",
+        "hostssl  pgb_auth   all       0.0.0.0/0  reject",
+        "hostssl  pgb_auth   all       ::/0       reject",
         "local    all        all       scram-sha-256",
         "hostssl  all        all       0.0.0.0/0  scram-sha-256",
         "hostssl  all        all       ::/0       scram-sha-256",

@@ -6,7 +6,7 @@
   distribution {id, version, name}, systemd, epoch, hostname, hostname_resolves, fqdn, addresses [..],
   tls {error, not_after, names}, missing_directories [..],
   memory {host_bytes, cgroup_bytes | None, huge_page_bytes}, cpus, disks {data: {mount, size, free, storage}},
-  packages {name: {installed, candidate}}, majors_available [..], repository_present,
+  packages {name: {installed, candidate}}, majors_available [..], dpkg_interrupted, repository_present,
   clusters [{version, name, port, data_directory, max_connections, managed}], data_directory_state absent | empty | occupied,
   listening_ports [..], capabilities {sys_resource}, limits {nofile}
 """
@@ -55,6 +55,7 @@ def observe(run: Run, version: int, data_directory: str, tls: tuple[str, str], d
         "disks": {"data": _disk(Path(data_directory))},
         "packages": seen,
         "majors_available": majors,
+        "dpkg_interrupted": any(Path("/var/lib/dpkg/updates").glob("[0-9]*")),
         "repository_present": REPOSITORY_FILE.exists(),
         "clusters": clusters(),
         "data_directory_state": _directory_state(Path(data_directory)),

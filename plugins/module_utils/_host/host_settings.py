@@ -1,6 +1,6 @@
 # Copyright (c) 2026 pgstead contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Kernel settings as files, applied now, with every refusal reported."""
+"""Host files, and kernel settings applied now, with every refusal reported."""
 
 from __future__ import annotations
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: kernel_settings
-short_description: Write kernel settings as files and bring them into force, reporting refusals
+module: host_settings
+short_description: Write host files and bring kernel settings into force, reporting refusals
 version_added: 0.1.0
 description:
-  - Writes the files (sysctl.d, tmpfiles.d) and sets each value now. What the kernel refuses, as a container's does,
+  - Writes the files (unit drop-ins, sysctl.d, tmpfiles.d) and sets each value now. What the kernel refuses, as a container's does,
     is returned and warned about; it does not fail the task.
 options:
   files:
@@ -40,7 +40,7 @@ extends_documentation_fragment: [pgstead.ops._attributes]
 
 EXAMPLES = r"""
 - name: Overcommit strictly
-  pgstead.ops.kernel_settings:
+  pgstead.ops.host_settings:
     files:
       - path: /etc/sysctl.d/60-pgstead-postgresql.conf
         content: |
@@ -62,7 +62,7 @@ refused:
   returned: success
 """
 
-from ansible_collections.pgstead.ops.plugins.module_utils._host.kernel import run as job
+from ansible_collections.pgstead.ops.plugins.module_utils._host.host_settings import run as job
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import run
 
 ARGUMENTS = {
