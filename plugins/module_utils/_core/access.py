@@ -174,7 +174,8 @@ def _database_privileges(database: Database, monitoring_role: str, seen: Observe
 
 
 def _close_public(database: str, seen: ObservedSchema | None) -> list[dict[str, Any]]:
-    acl = seen.acl if seen else frozenset({("", "USAGE")})
+    # before PostgreSQL 15 everybody may also create there
+    acl = seen.acl if seen else frozenset({("", "CREATE"), ("", "USAGE")})
     open_rights = sorted(privilege for grantee, privilege in acl if grantee == "")
     if not open_rights:
         return []

@@ -12,11 +12,13 @@ from fractions import Fraction
 from functools import cache
 
 from .catalogue_data import ENTRIES
-from .units import SIZE_UNITS, SIZE_WORDS, TIME_UNITS, parse_duration_ms, parse_size
+from .units import SIZE_UNITS, SIZE_WORDS, TIME_UNITS, parse_duration_ms, parse_size, split_number
 
 OLDEST, NEWEST = 14, 18
 _TYPES = {"b": "bool", "i": "integer", "r": "real", "e": "enum", "s": "string"}
 _CONTEXTS = {"p": "postmaster", "h": "sighup", "S": "superuser", "B": "superuser-backend", "k": "backend", "u": "user"}
+# libraries whose settings do not begin with their own name
+_PREFIXES = {"cron": "pg_cron"}
 _BOOLEANS = {"on", "off", "true", "false", "yes", "no", "1", "0"}
 
 
@@ -91,14 +93,15 @@ def in_base_unit(parameter: Parameter, value: str) -> Fraction:
     if parameter.kind == "integer" and (octal := re.fullmatch(r"0([0-7]+)|0x([0-9a-fA-F]+)", value.strip())):
         # as strtol reads it: file modes are written in octal
         return Fraction(int(octal[1], 8) if octal[1] else int(octal[2], 16))
-    try:
-        return Fraction(value.strip())
-    except ValueError:
-        raise ValueError(f"{value!r} is not a plain number, and {parameter.name} takes no unit") from None
+    number, unit = split_number(value)
+    if unit:
+        raise ValueError(f"{value!r} is not a plain number, and {parameter.name} takes no unit")
+    return number
 
 
 def _unknown(version: int, name: str, libraries: tuple[str, ...]) -> str | None:
     prefix = name.split(".", 1)[0]
+    prefix = _PREFIXES.get(prefix, prefix)
     if "." in name:
         if prefix in libraries and prefix not in ("pg_stat_statements", "auto_explain"):
             return None

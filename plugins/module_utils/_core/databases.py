@@ -18,7 +18,8 @@ RESERVED_DATABASES = frozenset({"template0", "template1", "postgres", "pgbouncer
 POOL_MODES = ("transaction", "session", "statement")
 NAME_BYTES = 63
 PASSWORD_CHARACTERS = 8
-_PORTABLE = re.compile(r"^[^\x00-\x1f\x7f]+$")
+# community.postgresql does not double quotation marks, and splits lists of roles at commas
+_PORTABLE = re.compile(r'[^\x00-\x1f\x7f",]+')
 
 
 @dataclass(frozen=True)
@@ -200,8 +201,8 @@ def _timeout_problem(where: str, value: str) -> list[Problem]:
 
 
 def _name_problem(where: str, name: str, reserved: frozenset[str]) -> list[Problem]:
-    if not name or not _PORTABLE.match(name):
-        return [Problem(where, "needs a name without control characters")]
+    if not name or not _PORTABLE.fullmatch(name):
+        return [Problem(where, "needs a name without control characters, quotation marks and commas")]
     if len(name.encode()) > NAME_BYTES:
         return [Problem(where, f"{name!r} is longer than {NAME_BYTES} bytes, which PostgreSQL would cut off")]
     if name.lower() in reserved or (reserved is RESERVED_ROLES and name.lower().startswith("pg_")):

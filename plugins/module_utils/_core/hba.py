@@ -14,6 +14,7 @@ from .errors import Problem
 
 LOCAL_METHODS = ("peer", "scram-sha-256", "reject")
 REMOTE_METHODS = ("scram-sha-256", "cert", "reject")
+LOOPBACK = ("127.0.0.1/32", "::1/128")
 _WORDS = {"all", "samehost", "samenet"}
 _HOST_NAME = re.compile(r"^\.?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*$")
 
@@ -62,7 +63,7 @@ IDENT_LINES = (
 
 def default_lines(networks: Sequence[str], monitoring_role: str) -> tuple[HbaLine, ...]:
     """Return the collection's own lines: local jobs by peer, clients by SCRAM, remote ones over TLS."""
-    remote = ("127.0.0.1/32", "::1/128", *networks)
+    remote = (*LOOPBACK, *networks)
     return (
         HbaLine("local", "all", "postgres", "", "peer", "map=superuser", "administration, by operating system user"),
         HbaLine("local", "replication", "postgres", "", "peer", "map=superuser", "base backups, pg_rewind"),
@@ -106,6 +107,11 @@ def check(
         for i, network in enumerate(networks)
         if not _is_network(network)
     ]
+    problems += [
+        Problem(f"postgresql_client_networks[{i}]", f"{network!r} is there twice, or always allowed (this host itself)")
+        for i, network in enumerate(networks)
+        if network in (*LOOPBACK, *networks[:i])
+    ]
     seen = {line.key: "a line of the collection" for line in own}
     for i, line in enumerate(declared):
         where = f"{variable}[{i}]"
@@ -138,7 +144,8 @@ def _is_network(text: str) -> bool:
         ipaddress.ip_network(text)
     except ValueError:
         return False
-    return "/" in text
+    # ipaddress also takes netmasks and scopes, pg_hba.conf in this column does not
+    return re.fullmatch(r"[0-9A-Fa-f.:]+/[0-9]+", text) is not None
 
 
 def _is_host_name(text: str) -> bool:

@@ -64,7 +64,7 @@ class Entry:
 
     def render(self) -> str:
         pairs = " ".join(f"{name}={_value(value)}" for name, value in self.settings)
-        return f"{_key(self.name)} = {pairs}"
+        return f"{self.name} = {pairs}"
 
 
 def parse_version(text: str) -> Version:
@@ -101,6 +101,11 @@ def check(found: Sequence[Database], spec: PoolerSpec, available: int | None, ve
     ):
         if value < low:
             problems.append(Problem(name, f"{value} is below {low}"))
+    problems += [
+        Problem("pgstead_databases", f"{database.name!r}: PgBouncer's files take only letters, digits, _ . - in a database's name")
+        for database in found
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", database.name)
+    ]
     if version < (1, 19) and spec.server_host:
         problems.append(
             Problem("pgbouncer_server_host", "PgBouncer before 1.19 looks secrets up only through the local socket: leave it empty")
@@ -207,10 +212,6 @@ def hba_lines() -> tuple[str, ...]:
 def needs_restart(changed: Sequence[str]) -> tuple[str, ...]:
     """Return those of the changed settings that a RELOAD does not apply."""
     return tuple(name for name in changed if name in RESTART_SETTINGS)
-
-
-def _key(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z0-9_.-]+", text) else '"' + text.replace('"', '""') + '"'
 
 
 def _value(text: str) -> str:

@@ -12,7 +12,9 @@ import re
 import stringprep
 import unicodedata
 
-_VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$")
+# both keys are 32 bytes: what looks alike but is not a verifier, PostgreSQL would hash as a password
+_KEY = "[A-Za-z0-9+/]{43}="
+_VERIFIER = re.compile(rf"SCRAM-SHA-256\$([1-9][0-9]*):([A-Za-z0-9+/=]+)\$({_KEY}):({_KEY})")
 _PROHIBITED = (
     stringprep.in_table_c12,
     stringprep.in_table_c21_c22,
@@ -28,12 +30,12 @@ _PROHIBITED = (
 
 def is_verifier(text: str) -> bool:
     """Say whether a text is a SCRAM verifier, which PostgreSQL stores as it is."""
-    return _VERIFIER.match(text) is not None
+    return _VERIFIER.fullmatch(text) is not None
 
 
 def matches(password: str, stored: str | None) -> bool:
     """Say whether `stored` (pg_authid.rolpassword) is the verifier of `password`, or is that verifier itself."""
-    match = _VERIFIER.match(stored or "")
+    match = _VERIFIER.fullmatch(stored or "")
     if match is None:
         return False
     if is_verifier(password):
@@ -61,7 +63,10 @@ def _saslprep(password: str) -> bytes:
     if password.isascii():
         return password.encode()
     mapped = "".join(
-        " " if stringprep.in_table_c12(c) else c for c in password if not stringprep.in_table_b1(c)
+        # U+200B is in both tables; PostgreSQL asks for spaces first
+        " " if stringprep.in_table_c12(c) else c
+        for c in password
+        if stringprep.in_table_c12(c) or not stringprep.in_table_b1(c)
     )
     prepared = unicodedata.normalize("NFKC", mapped)
     bad = any(test(c) for c in prepared for test in _PROHIBITED)

@@ -16,10 +16,12 @@ from . import databases as db
 from .baseline import DEFAULT_LIBRARIES, ENVIRONMENTS, Instance, baseline
 from .certificate import CertificatePlan, plan_certificate
 from .errors import Problem
+from .hba import HbaLine, IdentLine
 from .kernel import OPEN_FILES, open_files
 from .preflight import Expectation, resources, verdict
 from .settings import Fragment, as_text, check, literal, merge
 from .tuning import PROFILES, STORAGES, Resources, Setting, budget, tune
+from .units import parse_count
 
 CERTIFICATE_DIRECTORY = "/etc/pgstead/tls"
 
@@ -31,8 +33,8 @@ class ServerPlan:
     instance: Instance
     resources: Resources
     settings: tuple[Setting, ...] = ()
-    hba: tuple[hba.HbaLine, ...] = ()
-    ident: tuple[hba.IdentLine, ...] = ()
+    hba: tuple[HbaLine, ...] = ()
+    ident: tuple[IdentLine, ...] = ()
     packages: tuple[str, ...] = ()
     certificate: CertificatePlan | None = None
     open_files: int = OPEN_FILES
@@ -137,13 +139,13 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
     memory: Mapping[str, int] = {}
     available = None
     if not problems:
-        values = {setting.name: setting.value for setting in settings}
+        values = {setting.name.lower(): setting.value for setting in settings}
         spent = budget(values, usable, spec["profile"])
         complaint = spent.complaint()
         problems += [Problem("memory budget", complaint)] if complaint else []
         memory = asdict(spent) | {"total": spent.total}
-        reserved = int(values.get("superuser_reserved_connections", "3")) + int(values.get("reserved_connections", "0"))
-        available = int(values["max_connections"]) - reserved
+        reserved = [("superuser_reserved_connections", "3"), ("reserved_connections", "0")]
+        available = parse_count(values["max_connections"]) - sum(parse_count(values.get(*pair)) for pair in reserved)
     return ServerPlan(
         instance=instance,
         resources=usable,

@@ -36,7 +36,7 @@ RESERVED = {
     "unix_socket_directories": "local jobs and PgBouncer rely on it",
     "wal_level": "replica, or logical by a fragment",
 }
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?")
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,10 @@ def merge(
         where = f"postgresql_settings.{name}"
         if key in RESERVED:
             problems.append(Problem(where, f"cannot be set here: {RESERVED[key]}"))
-        elif not _NAME.match(str(name)):
+        elif not _NAME.fullmatch(str(name)):
             problems.append(Problem(where, "is not a setting's name"))
+        elif not isinstance(raw, (str, int, float)):
+            problems.append(Problem(where, "needs a value: a text, a number or a boolean"))
         elif key in owners and owners[key].value != value:
             problems.append(Problem(where, f"contradicts {owners[key].source}, which needs {owners[key].value}"))
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .units import GB, MB, format_size, human_size, parse_size
+from .units import GB, MB, format_size, human_size, parse_count, parse_size
 
 PROFILES = ("oltp", "analytics", "mixed", "development")
 STORAGES = ("ssd", "hdd", "network")
@@ -98,12 +98,12 @@ def budget(values: Mapping[str, str], resources: Resources, profile: str) -> Bud
     maintenance = size("maintenance_work_mem", "64MB", "kB")
     vacuum = values.get("autovacuum_work_mem", "-1")
     vacuum_each = maintenance if vacuum == "-1" else parse_size(vacuum, "kB")
-    connections = int(values.get("max_connections", "100"))
+    connections = parse_count(values.get("max_connections", "100"))
     wal = values.get("wal_buffers", "-1")
     return Budget(
         shared=size("shared_buffers", "128MB", "8kB") + (16 * MB if wal == "-1" else parse_size(wal, "8kB")),
         work=int(connections * size("work_mem", "4MB", "kB") * _PROFILES[profile].nodes),
-        maintenance=maintenance + int(values.get("autovacuum_max_workers", "3")) * vacuum_each,
+        maintenance=maintenance + parse_count(values.get("autovacuum_max_workers", "3")) * vacuum_each,
         allowed=int(resources.memory_bytes * BUDGET_SHARE),
         memory=resources.memory_bytes,
     )
@@ -114,12 +114,17 @@ def tune(
 ) -> tuple[Setting, ...]:
     """Return the settings that depend on the host, in the order they are written to postgresql.conf.
 
-    `connections` overrides the profile's max_connections. Raises ValueError for an unknown profile or storage.
+    `connections` overrides the profile's max_connections. Raises ValueError for an unknown profile or storage,
+    and for a host or connections below 1.
     """
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}: use one of {', '.join(PROFILES)}")
     if resources.storage not in STORAGES:
         raise ValueError(f"unknown storage {resources.storage!r}: use one of {', '.join(STORAGES)}")
+    if resources.memory_bytes < 1 or resources.cpus < 1 or resources.data_disk_bytes < 0:
+        raise ValueError("memory and processors must be above 0, the disk's size 0 (unknown) or more")
+    if connections is not None and connections < 1:
+        raise ValueError(f"{connections} connections are too few: at least 1")
     shape = _PROFILES[profile]
     return (
         *_memory(resources, shape, profile, connections or shape.connections, connections is not None),
@@ -152,7 +157,7 @@ def _memory(
             str(connections),
             "postgresql_max_connections" if given else f"the {profile} profile; clients beyond it wait in PgBouncer",
         ),
-        Setting("shared_buffers", format_size(shared), f"{shape.shared_share:.1%} of {ram}: the page cache has the rest"),
+        Setting("shared_buffers", format_size(shared), f"{shape.shared_share:.1%} of {ram}, at most 64 GB: the page cache has the rest"),
         Setting(
             "effective_cache_size",
             format_size(_floor(memory * 0.75, 16 * MB, 64 * MB, 1024 * GB)),
@@ -162,7 +167,7 @@ def _memory(
             "work_mem",
             format_size(work),
             f"({BUDGET_SHARE:.0%} of {ram} - {human_size(fixed)} shared and maintenance) / "
-            f"({connections} connections x {shape.nodes:g} sorts or hashes each)",
+            f"({connections} connections x {shape.nodes:g} sorts or hashes each), at most 1 GB",
         ),
         Setting("hash_mem_multiplier", "2.0", "a hash that spills costs more than a sort that spills"),
         Setting("maintenance_work_mem", format_size(maintenance), f"1/16 of {ram}, at most 2 GB: index builds, VALIDATE"),
@@ -176,7 +181,7 @@ def _wal(resources: Resources, shape: Profile, version: int) -> tuple[Setting, .
     ceiling = disk // 10 if disk else 4 * GB
     max_wal = _floor(min(shape.max_wal, ceiling), 64 * MB, 256 * MB, shape.max_wal)
     min_wal = _floor(max_wal / 8, 16 * MB, 80 * MB, 4 * GB)
-    where = f"10% of the data disk ({human_size(disk)})" if disk else "the disk's size is unknown"
+    where = f"10% of the data disk ({human_size(disk)})" if disk else "4.0 GB (the disk's size is unknown)"
     return (
         Setting(
             "max_wal_size",

@@ -23,7 +23,8 @@ TIME_UNITS = {
 }
 SIZE_WORDS = ("B", "kB", "MB", "GB", "TB")
 
-_NUMBER = re.compile(r"^\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)\s*$")
+_NUMBER = re.compile(r"^\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z]*)\s*$")
+_OCTAL_OR_HEX = re.compile(r"0([0-7]+)|0[xX]([0-9a-fA-F]+)")
 
 
 def split_number(text: str) -> tuple[Fraction, str]:
@@ -50,6 +51,16 @@ def parse_duration_ms(text: str | int, default_unit: str = "ms") -> Fraction:
     if factor is None:
         raise ValueError(f"{text!r} has no time unit PostgreSQL knows: use one of {', '.join(TIME_UNITS)}")
     return number * factor
+
+
+def parse_count(text: str) -> int:
+    """Return a whole number as PostgreSQL reads it: 010 is octal, 0x10 hexadecimal, a fraction is rounded."""
+    if match := _OCTAL_OR_HEX.fullmatch(text.strip()):
+        return int(match[1], 8) if match[1] else int(match[2], 16)
+    number, unit = split_number(text)
+    if unit:
+        raise ValueError(f"{text!r} is not a plain number")
+    return round(number)
 
 
 def format_size(size: int) -> str:

@@ -7,12 +7,13 @@
   tls {error, not_after, names}, missing_directories [..],
   memory {host_bytes, cgroup_bytes | None, huge_page_bytes}, cpus, disks {data: {mount, size, free, storage}},
   packages {name: {installed, candidate}}, majors_available [..], dpkg_interrupted, repository_present,
-  clusters [{version, name, port, data_directory, max_connections, managed}], data_directory_state absent | empty | occupied,
+  clusters [{version, name, port, data_directory, max_connections, managed}], data_directory_state absent | empty | ours | occupied,
   listening_ports [..], capabilities {sys_resource}, limits {nofile}
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -156,7 +157,11 @@ def clusters() -> list[dict[str, Any]]:
 def _directory_state(path: Path) -> str:
     if not path.is_dir():
         return "absent"
-    return "occupied" if any(path.iterdir()) else "empty"
+    if not any(path.iterdir()):
+        return "empty"
+    # a creation that was cut off left its marker: the directory is ours to make anew
+    ours = [json.loads(marker.read_text())["data_directory"] for marker in MARKERS.glob("*.json")]
+    return "ours" if str(path) in ours else "occupied"
 
 
 def _listening() -> Iterable[int]:

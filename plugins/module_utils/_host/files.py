@@ -37,7 +37,7 @@ class Found:
 def look(path: Path) -> Found:
     """Read a file with its owner, group and mode."""
     try:
-        text = path.read_text(errors="surrogateescape")
+        text = path.read_bytes().decode(errors="surrogateescape")  # bytes: line ends come back as they were
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return Found(None)
@@ -71,11 +71,14 @@ def write(file: Wanted) -> None:
     file.path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=file.path.parent, prefix=f".{file.path.name}.")
     try:
-        with os.fdopen(handle, "w", errors="surrogateescape") as stream:
-            stream.write(file.content)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(file.content.encode(errors="surrogateescape"))
             stream.flush()
             os.fsync(stream.fileno())
-        os.chown(name, pwd.getpwnam(file.owner).pw_uid, grp.getgrnam(file.group).gr_gid)
+        # an owner that `look` could only give as a number has no name
+        owner = int(file.owner) if file.owner.isdigit() else pwd.getpwnam(file.owner).pw_uid
+        group = int(file.group) if file.group.isdigit() else grp.getgrnam(file.group).gr_gid
+        os.chown(name, owner, group)
         os.chmod(name, file.mode)
         os.replace(name, file.path)
     except BaseException:

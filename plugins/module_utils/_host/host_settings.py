@@ -35,7 +35,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             refused.append(f"{name} = {value} (is {before}): {reason}")
         else:
             applied.append({"name": name, "before": before, "after": value})
-    warnings = [f"the kernel does not take {item}" for item in refused]
+    warnings = [f"the kernel does not take: {'; '.join(refused)}"] if refused else []
     data = {"applied": applied, "refused": refused}
     return Outcome(bool(changed_files or applied), data, shown, warnings)
 
@@ -56,7 +56,7 @@ def _refusal(path: Path, value: str, *, try_it: bool) -> str:
         else:
             path.open("r+").close()
     except OSError as error:
-        return f"{error.strerror}: a container shares its host's kernel, set it there"
+        return f"{error.strerror}, set it on the container's host"
     if try_it and _read(path) != value:
         return f"only {_read(path)} could be had: memory is too fragmented, it is complete after a reboot"
     return ""

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""Pooling: many clients directly against PostgreSQL, and the same clients through PgBouncer, on the same server.
+
+Method. One container with PostgreSQL 17 and PgBouncer of Debian 13; pgbench runs in it and reaches both over TCP on the
+loopback address with SCRAM and TLS, and PgBouncer reaches the server the same way, so that both ways pay for encryption.
+Three ways are compared: direct; a pool of 25 servers; the role's default pool (25 and a reserve of 10, at most 100
+connections to a database) with the reserve in use, which is its worst case for one user and one database. Each way runs
+with 1000 clients and with 25, interleaved: every round runs every case once, in rotating order. Figures are medians with
+the median absolute deviation.
+
+Memory is private memory only: the sum of Private_Clean, Private_Dirty and Private_Hugetlb from smaps_rollup over all
+client backends and PgBouncer, read every few seconds while the clients work, the largest reading. Resident set sizes are never
+summed: each counts shared_buffers again. Throughput is pgbench's simple-update (no contended branch row) in the
+extended protocol (with -M prepared pgbench waits for each PREPARE in a blocking way, which starves the clients that hold
+the pool's servers), the same number of transactions for every way, connecting not counted. Connect time is measured with a new connection for each transaction (pgbench -C -S). Few
+clients lose throughput through a pooler that has to share two processors with the server: that is printed too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from dataclasses import asdict, dataclass
+
+from _common import (
+    MB,
+    BenchmarkError,
+    Summary,
+    Verdict,
+    add_common_arguments,
+    at_most,
+    main,
+    memory_bytes,
+    processors,
+    report,
+    show,
+    summarise,
+    table,
+)
+from _peers import Host, ours
+from _server import ROLE, VERSION, Server, choose_image
+
+PORT = 6432
+INI = "/etc/pgbouncer/pgbouncer.ini"
+MANY, FEW = 1000, 25
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the clients reach the server; no pool is direct."""
+
+    name: str
+    pool: int = 0
+    reserve: int = 0
+    max_db_connections: int = 0
+
+    @property
+    def port(self) -> int:
+        """Where pgbench connects."""
+        return PORT if self.pool else 5432
+
+
+def ways(options: argparse.Namespace) -> list[Way]:
+    """The three ways that are compared."""
+    default = Way("default pool", options.pool, options.reserve, options.max_db_connections)
+    return [Way("direct"), Way("25 servers", 25, 0, 25), default]
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    add_common_arguments(parser, "pooling.json")
+    parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds (5; quick: 1)")
+    parser.add_argument("--pool", type=int, default=25, help="the role's pgbouncer_default_pool_size")
+    parser.add_argument("--reserve", type=int, default=10, help="the role's pgbouncer_reserve_pool_size")
+    parser.add_argument("--max-db-connections", type=int, default=100, help="the role's pgbouncer_max_db_connections")
+    return parser.parse_args()
+
+
+def ini(way: Way) -> str:
+    """pgbouncer.ini with the role's sizes; the reserve is used after 0.1 s, so that it is measured and not only allowed."""
+    settings = {
+        "listen_addr": "127.0.0.1",
+        "listen_port": PORT,
+        "unix_socket_dir": "",
+        "pidfile": "/tmp/pgbouncer.pid",
+        "logfile": "/tmp/pgbouncer.log",
+        "auth_type": "scram-sha-256",
+        "auth_file": "/etc/pgbouncer/userlist.txt",
+        "admin_users": ROLE,
+        "pool_mode": "transaction",
+        "max_client_conn": MANY + 100,
+        "default_pool_size": way.pool,
+        "reserve_pool_size": way.reserve,
+        "reserve_pool_timeout": 0.1,
+        "max_db_connections": way.max_db_connections,
+        "max_prepared_statements": 200,
+        "query_wait_timeout": 120,
+        "server_idle_timeout": 600,
+        "client_tls_sslmode": "require",
+        "client_tls_cert_file": "/etc/ssl/certs/ssl-cert-snakeoil.pem",
+        "client_tls_key_file": "/etc/ssl/private/ssl-cert-snakeoil.key",
+        "server_tls_sslmode": "require",
+    }
+    lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+    return f"[databases]\nbench = host=127.0.0.1 port=5432 dbname=bench\n[pgbouncer]\n{lines}"
+
+
+class Bench:
+    """The server, and the pooler of the moment."""
+
+    def __init__(self, server: Server, transactions: int) -> None:
+        self.server, self.transactions = server, transactions
+        verifier = server.query(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{ROLE}'")[0][0]
+        server.write("/etc/pgbouncer/userlist.txt", f'"{ROLE}" "{verifier}"\n')
+
+    def pooler(self, way: Way) -> None:
+        """Stop the pooler, and start it as this way wants it."""
+        self.server.run("pkill -KILL -x pgbouncer || true; rm -f /tmp/pgbouncer.pid")
+        if way.pool:
+            self.server.write(INI, ini(way))
+            self.server.run(f"pgbouncer -d -q {INI}", user="postgres")
+            time.sleep(0.5)
+
+    def _pgbench(self, way: Way, clients: int, *options: str) -> tuple[float, float]:
+        environment = f"PGPASSWORD={self.server.password} PGSSLMODE=require"
+        result = self.server.pgbench(
+            ["-h", "127.0.0.1", "-p", str(way.port), "-U", ROLE, "-n", "-c", str(clients), "-j", "2", *options],
+            environment,
+        )
+        return result.tps, result.connect_ms
+
+    def private(self) -> tuple[float, float, int]:
+        """Private bytes of the client backends and of the pooler, and how many backends there are."""
+        rows = self.server.query(
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        pids = " ".join(str(row[0]) for row in rows)
+        rollup = "awk '/^Private_/ {kb += $2} END {print kb + 0}'"
+        files = f"for pid in {pids}; do cat /proc/$pid/smaps_rollup 2>/dev/null || true; done"
+        backends = float(self.server.run(f"{{ {files}; }} | {rollup}", user="postgres")) * 1024
+        pooler = "for pid in $(pgrep -x pgbouncer); do cat /proc/$pid/smaps_rollup; done"
+        return backends, float(self.server.run(f"{pooler} | {rollup}", user="postgres")) * 1024, len(rows)
+
+    def load(self, way: Way, clients: int) -> dict[str, float]:
+        """Throughput for a fixed number of transactions, with the memory read every second meanwhile."""
+        self.pooler(way)
+        readings: list[tuple[float, float, int]] = []
+        finished = threading.Event()
+
+        def read() -> None:
+            while not finished.wait(1):
+                readings.append(self.private())
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            tps, connect = self._pgbench(way, clients, "-N", "-M", "extended", "-t", str(self.transactions // clients))
+        finally:
+            finished.set()
+            reader.join()
+        if not readings:
+            raise BenchmarkError("the clients were done before the memory could be read: more transactions are needed")
+        backends, pooler, servers = max(readings, key=lambda reading: reading[0] + reading[1])
+        return {
+            "tps": tps,
+            "connect_all_ms": connect,
+            "backends_mb": backends / MB,
+            "pooler_mb": pooler / MB,
+            "private_mb": (backends + pooler) / MB,
+            "servers": float(servers),
+        }
+
+    def reconnect(self, way: Way) -> dict[str, float]:
+        """A new connection for each transaction."""
+        self.pooler(way)
+        tps, connect = self._pgbench(way, FEW, "-S", "-C", "-t", str(max(20, self.transactions // 1000)))
+        return {"tps": tps, "connect_ms": connect}
+
+
+Results = dict[str, list[dict[str, float]]]
+
+
+def measure(bench: Bench, compared: list[Way], rounds: int) -> Results:
+    """Every case once a round, in rotating order."""
+    results: Results = {}
+    for number in range(rounds):
+        turn = number % len(compared)
+        for way in compared[turn:] + compared[:turn]:
+            started = time.monotonic()
+            for clients in (MANY, FEW):
+                results.setdefault(f"{way.name}, {clients} clients", []).append(bench.load(way, clients))
+            results.setdefault(f"{way.name}, reconnecting", []).append(bench.reconnect(way))
+            print(f"round {number + 1}/{rounds}  {way.name:<13} {time.monotonic() - started:5.0f} s", flush=True)
+    return results
+
+
+def print_tables(found: dict[str, dict[str, Summary]], names: list[str]) -> None:
+    """Memory and throughput by way and number of clients, then what a connection costs."""
+    rows = []
+    for clients in (MANY, FEW):
+        for name in names:
+            case = found[f"{name}, {clients} clients"]
+            rows.append(
+                [
+                    f"{clients} clients, {name}",
+                    show(case["private_mb"], digits=1),
+                    show(case["pooler_mb"], digits=1),
+                    f"{case['servers'].median:.0f}",
+                    show(case["tps"], digits=0),
+                ]
+            )
+    print("\n" + table(["median ± MAD", "private MB", "of it pooler", "backends", "tps"], rows))
+    rows = []
+    for name in names:
+        case = found[f"{name}, reconnecting"]
+        rows.append([name, show(case["connect_ms"]), show(case["tps"], digits=0)])
+    print("\n" + table([f"{FEW} clients, a connection per transaction", "connect ms", "tps"], rows))
+
+
+def verdicts_of(found: dict[str, dict[str, Summary]]) -> list[Verdict]:
+    """Private memory at 1000 clients against the limits."""
+    direct = found[f"direct, {MANY} clients"]["private_mb"].median
+    return [
+        at_most(
+            f"private memory at {MANY} clients, {name}, of direct",
+            100 * found[f"{name}, {MANY} clients"]["private_mb"].median / direct,
+            limit,
+            " %",
+        )
+        for name, limit in (("25 servers", 4), ("default pool", 7))
+    ]
+
+
+def run() -> int:
+    """Measure, print, judge."""
+    options = arguments()
+    compared = ways(options)
+    host = Host(memory_bytes(), processors(), 0)
+    settings = ours(host).settings | {"max_connections": str(MANY + 50)}
+    with Server("pgstead-bench-pooling", choose_image(options.image), keep=options.keep) as server:
+        server.configure(settings)
+        server.pgbench_init(10 if options.quick else 50)
+        bench = Bench(server, 15_000 if options.quick else 60_000)
+        results = measure(bench, compared, options.rounds or (1 if options.quick else 5))
+        versions = server.run(f"pgbouncer --version | head -n 1; /usr/lib/postgresql/{VERSION}/bin/postgres --version")
+    found = {case: {key: summarise([one[key] for one in many]) for key in many[0]} for case, many in results.items()}
+    print_tables(found, [way.name for way in compared])
+    body = {
+        "versions": versions.splitlines(),
+        "ways": [asdict(way) for way in compared],
+        "settings": settings,
+        "figures": found,
+        "rounds": results,
+    }
+    return report(options.output, options.quick, __doc__ or "", body, verdicts_of(found))
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""Tuning: Debian's default, PGTune's and Pigsty's formulas, and this collection's settings, on the same server and data.
+
+Method. One container with PostgreSQL 17 of Debian 13, one cluster with data checksums, one data set. Each configuration
+is a file in conf.d and a restart, after which everything is read once (pg_prewarm), so nobody pays for a cold cache. The
+rounds are interleaved: every round runs every configuration once, and the order rotates from round to round, so that a
+slow minute of the machine falls on all of them. Figures are medians with the median absolute deviation (MAD).
+
+WAL per transaction. Every configuration runs the same number of TPC-B transactions in two equal segments. A CHECKPOINT
+stands before the first segment and one ends each segment: the same commands, at the same transaction counts, in every
+configuration, with checkpoint_timeout and max_wal_size left as each configuration has them. So the window is exactly two
+whole checkpoint cycles for a configuration that would have gone on longer, and more than two for one whose max_wal_size
+asks for checkpoints in between (the column "checkpoints" counts those completed, from pg_stat_checkpointer). WAL is the
+distance of insert positions over the whole window, the checkpoints' own records included. This favours short intervals:
+a page is written whole to WAL on its first change after a checkpoint, so the WAL per transaction of a cycle falls with
+its length, and cutting a 15-minute cycle to some seconds can only overstate the WAL of a configuration with long cycles.
+What is printed is an upper bound for PGTune, Pigsty and pgstead; for Debian, whose natural cycle at this rate is shorter
+than a segment, it overstates by the one cycle that is cut short. pgbench's rows are blanks and flatter wal_compression;
+the full-page images per transaction, which compression does not change, are printed beside.
+
+Throughput of TPC-B is transactions over the time of both segments including the three times CHECKPOINT is waited for, so
+that writing back what a segment dirtied is part of the work of whoever put it off.
+
+Crash recovery: after a CHECKPOINT and a fixed number of transactions all processes are killed; the time from the start
+command until a connection is accepted. The kernel's page cache survives: it is a process crash, not a power cut. Large
+max_wal_size and long checkpoint_timeout are paid for here, which is why it stands beside.
+
+Beside the limits, and part of no verdict, stands a sort too large for any of the configurations (3 million text keys): a
+larger work_mem makes that one slower, because a run larger than the processor's caches costs more to sort than small
+runs cost to merge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from _common import (
+    GB,
+    KB,
+    MB,
+    Summary,
+    Verdict,
+    add_common_arguments,
+    at_least,
+    at_most,
+    main,
+    memory_bytes,
+    processors,
+    report,
+    show,
+    summarise,
+    table,
+)
+from _peers import Configuration, Host, configurations
+from _server import Server, choose_image
+from _workloads import FULL, QUICK, WORKLOADS, seed, warm
+
+Rounds = dict[str, dict[str, list[dict[str, float]]]]
+Summaries = dict[str, dict[str, dict[str, Summary]]]
+
+COMPARED = {
+    "tpcb": ("tps", True),
+    "select": ("tps", True),
+    "sort": ("seconds", False),
+    "join": ("seconds", False),
+    "index": ("seconds", False),
+}
+BUDGET_SHARE = 0.8
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    add_common_arguments(parser, "tuning.json")
+    parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds (5; quick: 2)")
+    parser.add_argument("--only", help="configurations to run, comma-separated")
+    parser.add_argument("--workloads", help=f"workloads to run, comma-separated: {', '.join(WORKLOADS)}")
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="NAME=JSON",
+        help="add a configuration: pgstead's settings changed by this JSON object",
+    )
+    parser.add_argument("--no-checksums", action="store_true", help="a cluster without data checksums, as Debian's is")
+    return parser.parse_args()
+
+
+def chosen(options: argparse.Namespace, host: Host) -> list[Configuration]:
+    """The configurations asked for."""
+    found = configurations(host)
+    base = found[-1]
+    for variant in options.variant:
+        name, _, changes = variant.partition("=")
+        found.append(Configuration(name, base.settings | json.loads(changes)))
+    names = options.only.split(",") if options.only else [item.name for item in found]
+    return [item for item in found if item.name in names]
+
+
+def measure(server: Server, candidates: list[Configuration], rounds: int, options: argparse.Namespace) -> Rounds:
+    """Run every configuration once in every round, rotating the order."""
+    size = QUICK if options.quick else FULL
+    workloads = options.workloads.split(",") if options.workloads else list(WORKLOADS)
+    results: Rounds = {item.name: {work: [] for work in workloads} for item in candidates}
+    for number in range(rounds):
+        turn = number % len(candidates)
+        for candidate in candidates[turn:] + candidates[:turn]:
+            started = time.monotonic()
+            server.configure(candidate.settings)
+            warm(server)
+            for work in workloads:
+                results[candidate.name][work].append(WORKLOADS[work](server, size))
+            seconds = time.monotonic() - started
+            print(f"round {number + 1}/{rounds}  {candidate.name:<10} {seconds:5.0f} s", flush=True)
+    return results
+
+
+def summaries(results: Rounds) -> Summaries:
+    """Every figure of every workload over the rounds."""
+    return {
+        name: {
+            work: {figure: summarise([one[figure] for one in rounds]) for figure in rounds[0]}
+            for work, rounds in works.items()
+        }
+        for name, works in results.items()
+    }
+
+
+COLUMNS: list[tuple[str, str, str, float, int]] = [
+    ("TPC-B tps", "tpcb", "tps", 1, 0),
+    ("WAL kB/txn", "tpcb", "wal_per_transaction", KB, 2),
+    ("full pages/txn", "tpcb", "full_pages_per_transaction", 1, 2),
+    ("checkpoints", "tpcb", "checkpoints", 1, 0),
+    ("select tps", "select", "tps", 1, 0),
+    ("sort s", "sort", "seconds", 1, 2),
+    ("join s", "join", "seconds", 1, 2),
+    ("index s", "index", "seconds", 1, 2),
+    ("sort temp MB", "sort", "temporary_mb", 1, 0),
+    ("join temp MB", "join", "temporary_mb", 1, 0),
+    ("index temp MB", "index", "temporary_mb", 1, 0),
+    ("recovery s", "recovery", "seconds", 1, 2),
+    ("redo MB", "recovery", "redo_mb", 1, 0),
+    ("huge sort s", "huge_sort", "seconds", 1, 2),
+]
+
+
+def print_table(found: Summaries) -> None:
+    """One line per figure, one column per configuration; median ± MAD, and the spread in the JSON."""
+    names = list(found)
+    rows = []
+    for title, work, figure, scale, digits in COLUMNS:
+        if all(work in found[name] for name in names):
+            rows.append([title, *(show(found[name][work][figure], scale, digits) for name in names)])
+    print()
+    print(table(["median ± MAD", *names], rows))
+
+
+def memory_budget(server: Server, candidate: Configuration) -> float:
+    """shared_buffers + wal_buffers + connections × work_mem + maintenance, from what the server says, in bytes."""
+    server.configure(candidate.settings)
+    rows = server.query("SELECT name, setting, unit FROM pg_settings")
+    units = {"8kB": 8 * KB, "kB": KB, "MB": MB, "B": 1}
+    value = {name: int(setting) * units.get(unit, 1) for name, setting, unit in rows if setting.lstrip("-").isdigit()}
+    vacuum = value["autovacuum_work_mem"] if value["autovacuum_work_mem"] > 0 else value["maintenance_work_mem"]
+    return (
+        value["shared_buffers"]
+        + value["wal_buffers"]
+        + value["max_connections"] * value["work_mem"]
+        + value["maintenance_work_mem"]
+        + value["autovacuum_max_workers"] * vacuum
+    )
+
+
+def compare(found: Summaries, subject: str, peer: str) -> list[Verdict]:
+    """No workload of the subject is worse than the peer's by more than twice the larger of the two MADs."""
+    verdicts = []
+    for work, (figure, more_is_better) in COMPARED.items():
+        if work not in found[subject]:
+            continue
+        mine, other = found[subject][work][figure], found[peer][work][figure]
+        shortfall = other.median - mine.median if more_is_better else mine.median - other.median
+        tolerance = 2 * max(mine.mad, other.mad)
+        unit = "tps" if more_is_better else "s"
+        verdicts.append(
+            Verdict(
+                f"{work} not below {peer}",
+                f"behind by <= 2 MAD = {tolerance:.3g} {unit}",
+                f"{mine.median:.4g} against {other.median:.4g} {unit}",
+                shortfall <= tolerance,
+            )
+        )
+    return verdicts
+
+
+def limits(found: Summaries, subject: str) -> list[Verdict]:
+    """The figures the project has set itself against Debian's default."""
+    mine, default = found[subject], found["debian"]
+    verdicts = []
+    if "tpcb" in mine:
+        ratio = mine["tpcb"]["wal_per_transaction"].median / default["tpcb"]["wal_per_transaction"].median
+        fewest = min(works["tpcb"]["checkpoints"].low for works in found.values())
+        verdicts.append(at_most("WAL per transaction against Debian's default", ratio, 0.2, " x"))
+        verdicts.append(at_least("checkpoints completed in every window", fewest, 2))
+    for work, limit in (("join", 1.8), ("sort", 1.2)):
+        if work in mine:
+            ratio = default[work]["seconds"].median / mine[work]["seconds"].median
+            verdicts.append(at_least(f"{work} against Debian's default", ratio, limit, " x"))
+    return verdicts
+
+
+def verdicts_of(found: Summaries, subject: str, budget: float, host: Host) -> list[Verdict]:
+    """All verdicts on one configuration."""
+    share = budget / host.memory_bytes
+    verdicts = limits(found, subject) if "debian" in found else []
+    verdicts.append(at_most("memory budget as a share of memory", share, BUDGET_SHARE))
+    for peer in ("debian", "pgtune", "pigsty"):
+        if peer in found:
+            verdicts += compare(found, subject, peer)
+    return verdicts
+
+
+def run() -> int:
+    """Measure, print, judge."""
+    options = arguments()
+    image = choose_image(options.image)
+    disk = os.statvfs(Path("/"))
+    host = Host(memory_bytes(), processors(), disk.f_blocks * disk.f_frsize)
+    candidates = chosen(options, host)
+    rounds = options.rounds or (2 if options.quick else 5)
+    with Server("pgstead-bench-tuning", image, checksums=not options.no_checksums, keep=options.keep) as server:
+        print(f"seeding a cluster of {image} …", flush=True)
+        seed(server, QUICK if options.quick else FULL)
+        results = measure(server, candidates, rounds, options)
+        budgets = {item.name: memory_budget(server, item) for item in candidates}
+    found = summaries(results)
+    print_table(found)
+    print(
+        "\nmemory budget: "
+        + ", ".join(f"{name} {value / GB:.1f} GiB" for name, value in budgets.items())
+        + f" of {host.memory_bytes / GB:.1f} GiB"
+    )
+    subjects = [item.name for item in candidates if item.name not in ("debian", "pgtune", "pigsty")]
+    verdicts = [verdict for subject in subjects[:1] for verdict in verdicts_of(found, subject, budgets[subject], host)]
+    body: dict[str, Any] = {
+        "settings": {item.name: item.settings for item in candidates},
+        "memory_budget_bytes": budgets,
+        "figures": found,
+        "rounds": results,
+    }
+    return report(options.output, options.quick, __doc__ or "", body, verdicts)
+
+
+if __name__ == "__main__":
+    main(run)

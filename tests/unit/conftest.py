@@ -1,0 +1,110 @@
+"""What a role hands to the planners: facts of one good host, variables of one good inventory. Tests spoil copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+GB = 1024**3
+
+
+@pytest.fixture
+def facts() -> dict[str, Any]:
+    """Describe a Debian 13 host with PostgreSQL 17 on offer, 16 GB and 8 processors, nothing installed."""
+    installed = {"installed": "", "candidate": "1"}
+    return {
+        "distribution": {"id": "debian", "version": "13", "name": "Debian GNU/Linux 13 (trixie)"},
+        "systemd": True,
+        "epoch": 1_800_000_000.0,
+        "hostname": "db1",
+        "hostname_resolves": True,
+        "fqdn": "db1.example.org",
+        "addresses": ["192.0.2.7", "2001:db8::7"],
+        "tls": {"error": "/etc/pgstead/tls/server.crt does not exist on the host", "not_after": 0.0, "names": []},
+        "missing_directories": [],
+        "memory": {"host_bytes": 16 * GB, "cgroup_bytes": None, "huge_page_bytes": 2 * 1024**2},
+        "cpus": 8,
+        "disks": {"data": {"mount": "/var", "size": 200 * GB, "free": 150 * GB, "storage": "ssd"}},
+        "packages": {
+            "postgresql-17": dict(installed),
+            "postgresql-client-17": dict(installed),
+            "python3-psycopg2": {"installed": "2.9.10-1", "candidate": "2.9.10-1"},
+            "python3-cryptography": dict(installed),
+            "ssl-cert": dict(installed),
+            "pgbouncer": {"installed": "", "candidate": "1.24.1-1"},
+        },
+        "majors_available": [17],
+        "repository_present": False,
+        "clusters": [],
+        "data_directory_state": "absent",
+        "listening_ports": [22],
+        "capabilities": {"sys_resource": True},
+        "limits": {"nofile": 1024},
+    }
+
+
+@pytest.fixture
+def database() -> dict[str, Any]:
+    """Give one entry of pgstead_databases."""
+    return {
+        "name": "shop",
+        "owner": "shop_owner",
+        "application_role": {"name": "shop_app", "password": "correct horse", "statement_timeout": "30s"},
+        "readonly_role": {"name": "shop_read", "password": "battery staple", "connection_limit": 5},
+        "extensions": ["pg_trgm"],
+    }
+
+
+@pytest.fixture
+def spec(database: dict[str, Any]) -> dict[str, Any]:
+    """Give postgresql__spec as the role's defaults make it, with one database."""
+    return {
+        "version": 17,
+        "cluster_name": "main",
+        "port": 5432,
+        "data_directory": "",
+        "listen_addresses": ["localhost"],
+        "locale": "C.UTF-8",
+        "repository": {},
+        "profile": "oltp",
+        "storage": "auto",
+        "max_connections": None,
+        "settings": {},
+        "fragments": [],
+        "preload_libraries": ["pg_stat_statements", "auto_explain"],
+        "sample_rate": 0.001,
+        "client_networks": [],
+        "hba_lines": [],
+        "ident_lines": [],
+        "tls": {},
+        "tls_names": [],
+        "tls_renew_days": 30,
+        "monitoring_role": "pgstead_monitor",
+        "environment": "production",
+        "databases": [database],
+        "controller_epoch": 1_800_000_001.0,
+    }
+
+
+@pytest.fixture
+def pooler_spec(database: dict[str, Any]) -> dict[str, Any]:
+    """Give pgbouncer__spec as the role's defaults make it, with one database."""
+    return {
+        "listen_addresses": ["*"],
+        "port": 6432,
+        "pool_mode": "transaction",
+        "default_pool_size": 25,
+        "reserve_pool_size": 10,
+        "max_db_connections": 100,
+        "max_client_conn": 1000,
+        "query_timeout": 30,
+        "server_idle_timeout": 600,
+        "processes": 1,
+        "server_host": "",
+        "server_port": 5432,
+        "tls": {},
+        "databases": [database],
+        "monitoring_role": "pgstead_monitor",
+        "locale": "C.UTF-8",
+    }

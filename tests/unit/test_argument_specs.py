@@ -1,0 +1,86 @@
+"""A role's defaults and its argument spec name the same variables, with the same values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+NAMES = sorted(path.name for path in ROLES.glob("*") if path.is_dir())
+
+
+class Loader(yaml.SafeLoader):
+    """Reads what Ansible adds to YAML (!vault, !unsafe) as the plain text it stands for."""
+
+
+Loader.add_multi_constructor("!", lambda loader, _tag, node: loader.construct_scalar(node))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Give the mapping of a YAML file, an empty one for a file of comments."""
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=Loader) or {}
+
+
+def defaults_of(role: str) -> dict[str, Any]:
+    path = ROLES / role / "defaults"
+    files = [path / "main.yml"] if (path / "main.yml").is_file() else sorted((path / "main").glob("*.yml"))
+    found: dict[str, Any] = {}
+    for file in files:
+        found |= load(file)
+    return found
+
+
+def options_of(role: str) -> dict[str, Any]:
+    return load(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"].get("options", {})
+
+
+def public(variables: dict[str, Any], role: str) -> set[str]:
+    return {name for name in variables if not name.startswith(f"{role}__")}
+
+
+def walk(options: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
+    """List every option, nested ones too, with the path by which an inventory reaches it."""
+    found = []
+    for name, option in options.items():
+        found.append((path + name, option))
+        found += walk(option.get("options", {}), f"{path}{name}.")
+    return found
+
+
+def test_there_are_roles() -> None:
+    """The parametrised tests below would be skipped, not failed, without any."""
+    assert NAMES
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_role_has_an_argument_spec(role: str) -> None:
+    assert (ROLES / role / "meta" / "argument_specs.yml").is_file()
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_defaults_and_argument_spec_name_the_same_variables(role: str) -> None:
+    options = options_of(role)
+    # What an inventory must give has no default.
+    required = {name for name, option in options.items() if option.get("required")}
+    assert public(defaults_of(role), role) | required == set(options)
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_internal_variables_are_not_inputs(role: str) -> None:
+    assert [name for name in options_of(role) if name.startswith(f"{role}__")] == []
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_a_default_in_the_argument_spec_is_the_one_in_defaults(role: str) -> None:
+    defaults = defaults_of(role)
+    stated = {name: option["default"] for name, option in options_of(role).items() if "default" in option}
+    assert stated == {name: defaults.get(name) for name in stated}
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_option_has_a_type_and_a_description(role: str) -> None:
+    bare = [path for path, option in walk(options_of(role)) if not (option.get("type") and option.get("description"))]
+    assert bare == []

@@ -1,0 +1,75 @@
+"""Host files and kernel values: applied, refused, or only foretold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._host import files, host_settings
+from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context, Outcome
+
+
+@pytest.fixture(autouse=True)
+def _anybody_is_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "chown", lambda *_args: None)
+    monkeypatch.setattr(files, "_user", lambda _number: "root")
+    monkeypatch.setattr(files, "_group", lambda _number: "root")
+
+
+def apply(base: Path, *, check: bool = False, **values: Any) -> Outcome:
+    params = {
+        "files": [{"path": str(base / "sysctl.d/pg.conf"), "content": "x = 1\n"}],
+        "sysctl": {},
+        "sys": {str(base / name): value for name, value in values.items()},
+    }
+    return host_settings.run(params, Context(lambda _argv: (0, "", ""), check))
+
+
+def test_converge(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1\n")
+    (tmp_path / "b").write_text("2\n")
+    first = apply(tmp_path, a=5, b="2")
+    assert first.changed
+    assert first.data["applied"] == [{"name": str(tmp_path / "a"), "before": "1", "after": "5"}]
+    assert [entry["after"] for entry in first.diff] == ["x = 1\n"]
+    assert (tmp_path / "a").read_text() == "5"
+    assert apply(tmp_path, a=5, b="2") == Outcome(False, {"applied": [], "refused": []}, [], [])
+
+
+def test_check_mode_foretells_and_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1\n")
+    found = apply(tmp_path, check=True, a=5)
+    assert found.changed
+    assert found.data["applied"] == [{"name": str(tmp_path / "a"), "before": "1", "after": "5"}]
+    assert (tmp_path / "a").read_text() == "1\n"
+    assert not (tmp_path / "sysctl.d").exists()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_refusal_is_a_warning_not_a_change(check: bool, tmp_path: Path) -> None:
+    apply(tmp_path)
+    (tmp_path / "folder").mkdir()
+    found = apply(tmp_path, check=check, folder=5)
+    assert not found.changed
+    assert found.data["applied"] == []
+    (refused,) = found.data["refused"]
+    assert refused.startswith(f"{tmp_path}/folder = 5 (is absent): ")
+    assert len(found.warnings) == 1
+    assert refused in found.warnings[0]
+
+
+def test_a_choice_in_brackets_is_what_is_in_force(tmp_path: Path) -> None:
+    apply(tmp_path)
+    (tmp_path / "thp").write_text("always madvise [never]\n")
+    assert not apply(tmp_path, thp="never").changed
+    assert apply(tmp_path, check=True, thp="always").data["applied"][0]["before"] == "never"
+
+
+def test_names_below_proc(tmp_path: Path) -> None:
+    name = "kernel.no_such_value_here"
+    found = host_settings.run({"files": [], "sysctl": {name: 1}, "sys": {}}, Context(lambda _argv: (0, "", ""), True))
+    assert not found.changed
+    assert found.data["refused"][0].startswith(f"{name} = 1 (is absent): ")

@@ -1,0 +1,58 @@
+"""Kernel values and file limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core import kernel
+
+PAGE = 2 * 1024**2
+
+
+def values(huge_pages: int | None = None, **overrides: object) -> dict[str, str]:
+    found, _ = kernel.kernel_values(huge_pages, PAGE, {name.replace("__", "."): v for name, v in overrides.items()})
+    assert all(value.reason for value in found)
+    return {value.name: value.value for value in found}
+
+
+def test_defaults() -> None:
+    assert values() == {
+        "vm.overcommit_memory": "2",
+        "vm.overcommit_ratio": "90",
+        "vm.swappiness": "1",
+        "vm.dirty_background_bytes": str(64 * 1024**2),
+        "vm.dirty_bytes": str(512 * 1024**2),
+    }
+
+
+def test_transparent_huge_pages_are_off() -> None:
+    _, (found,) = kernel.kernel_values(None, PAGE, {})
+    assert (found.name, found.value) == ("/sys/kernel/mm/transparent_hugepage/enabled", "never")
+    assert found.reason
+
+
+@pytest.mark.parametrize(("pages", "expected"), [(None, None), (0, None), (511, None), (512, "512"), (2200, "2200")])
+def test_huge_pages_from_one_gigabyte(pages: int | None, expected: str | None) -> None:
+    assert values(pages).get("vm.nr_hugepages") == expected
+
+
+def test_overrides() -> None:
+    found = values(2200, vm__swappiness=10, vm__nr_hugepages=0, net__core__somaxconn="4096", kernel__x=True)
+    assert found["vm.swappiness"] == "10"
+    assert found["vm.nr_hugepages"] == "0"
+    assert found["net.core.somaxconn"] == "4096"
+    assert found["kernel.x"] == "on"
+    assert len(found) == 8
+
+
+def test_an_override_names_its_variable() -> None:
+    found, _ = kernel.kernel_values(None, PAGE, {"vm.swappiness": 10})
+    assert [value.reason for value in found if value.name == "vm.swappiness"] == ["postgresql_kernel_settings"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "may_raise", "expected"),
+    [(1024, True, 65536), (1024, False, 1024), (65537, False, 65536), (2**30, True, 65536)],
+)
+def test_open_files(limit: int, may_raise: bool, expected: int) -> None:
+    assert kernel.open_files(limit, may_raise) == expected
