@@ -8,9 +8,10 @@ connections to a database) with the reserve in use, which is its worst case for 
 with 1000 clients and with 25, interleaved: every round runs every case once, in rotating order. Figures are medians with
 the median absolute deviation.
 
-Memory is private memory only: the sum of Private_Clean, Private_Dirty and Private_Hugetlb from smaps_rollup over all
-client backends and PgBouncer, read every few seconds while the clients work, the largest reading. Resident set sizes are never
-summed: each counts shared_buffers again. Throughput is pgbench's simple-update (no contended branch row) in the
+Memory is private memory only: the sum of Private_Clean, Private_Dirty and Private_Hugetlb from smaps over all client
+backends and PgBouncer, read every few seconds while the clients work, the largest reading. Shared mappings are left out:
+the kernel calls a page of shared_buffers private while only one process has touched it, which would charge a few busy
+backends for the cache. Resident set sizes are never summed: each counts shared_buffers again. Throughput is pgbench's simple-update (no contended branch row) in the
 extended protocol (with -M prepared pgbench waits for each PREPARE in a blocking way, which starves the clients that hold
 the pool's servers), the same number of transactions for every way, connecting not counted. Connect time is measured with a new connection for each transaction (pgbench -C -S). Few
 clients lose throughput through a pooler that has to share two processors with the server: that is printed too.
@@ -136,12 +137,14 @@ class Bench:
         rows = self.server.query(
             "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
-        pids = " ".join(str(row[0]) for row in rows)
-        rollup = "awk '/^Private_/ {kb += $2} END {print kb + 0}'"
-        files = f"for pid in {pids}; do cat /proc/$pid/smaps_rollup 2>/dev/null || true; done"
-        backends = float(self.server.run(f"{{ {files}; }} | {rollup}", user="postgres")) * 1024
-        pooler = "for pid in $(pgrep -x pgbouncer); do cat /proc/$pid/smaps_rollup; done"
-        return backends, float(self.server.run(f"{pooler} | {rollup}", user="postgres")) * 1024, len(rows)
+        backends = self._private(" ".join(str(row[0]) for row in rows))
+        return backends, self._private("$(pgrep -x pgbouncer)"), len(rows)
+
+    def _private(self, pids: str) -> float:
+        """Private bytes of processes, shared mappings left out: a page of shared_buffers that one process touched is not its."""
+        awk = '/^[0-9a-f]+-/ {ours = $2 ~ /p$/} /^Private_/ && ours {kb += $2} END {printf "%d", kb}'
+        read = f"for pid in {pids}; do cat /proc/$pid/smaps 2>/dev/null || true; done | awk '{awk}'"
+        return float(self.server.run(read, user="postgres")) * 1024
 
     def load(self, way: Way, clients: int) -> dict[str, float]:
         """Throughput for a fixed number of transactions, with the memory read every second meanwhile."""
@@ -242,7 +245,7 @@ def run() -> int:
     with Server("pgstead-bench-pooling", choose_image(options.image), keep=options.keep) as server:
         server.configure(settings)
         server.pgbench_init(10 if options.quick else 50)
-        bench = Bench(server, 15_000 if options.quick else 60_000)
+        bench = Bench(server, 40_000 if options.quick else 60_000)
         results = measure(bench, compared, options.rounds or (1 if options.quick else 5))
         versions = server.run(f"pgbouncer --version | head -n 1; /usr/lib/postgresql/{VERSION}/bin/postgres --version")
     found = {case: {key: summarise([one[key] for one in many]) for key in many[0]} for case, many in results.items()}

@@ -34,6 +34,10 @@ options:
     description: Locale of databases that declare none.
     type: str
     default: C.UTF-8
+  encoding:
+    description: Encoding of databases that declare none.
+    type: str
+    default: UTF8
 
 author: pgstead contributors (@pgstead)
 extends_documentation_fragment: [pgstead.ops._attributes]
@@ -76,6 +80,7 @@ ARGUMENTS = {
     "monitoring_role": {"type": "str", "default": "pgstead_monitor"},
     "port": {"type": "int", "default": 5432},
     "locale": {"type": "str", "default": "C.UTF-8"},
+    "encoding": {"type": "str", "default": "UTF8"},
 }
 
 

@@ -20,6 +20,19 @@ options:
     description: The data directory that is planned; its disk is measured.
     type: path
     required: true
+  tls_certificate:
+    description: The server certificate to look at.
+    type: path
+    default: /etc/pgstead/tls/server.crt
+  tls_key:
+    description: Its key.
+    type: path
+    default: /etc/pgstead/tls/server.key
+  directories:
+    description: Directories that the caller needs; those that are missing are returned.
+    type: list
+    elements: path
+    default: []
 
 author: pgstead contributors (@pgstead)
 extends_documentation_fragment: [pgstead.ops._attributes]

@@ -123,7 +123,7 @@ def test_manifest_says_what_it_depends_on(tarball: Path) -> None:
         info = json.load(manifest)["collection_info"]
     assert (info["namespace"], info["name"]) == ("pgstead", "ops")
     assert info["license"] == ["GPL-3.0-or-later"]
-    assert set(info["dependencies"]) == {"ansible.posix", "community.crypto", "community.postgresql"}
+    assert set(info["dependencies"]) == {"community.crypto", "community.postgresql"}
 
 
 def test_without_the_collection_the_playbook_is_not_found(empty: Path) -> None:

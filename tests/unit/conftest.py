@@ -35,6 +35,8 @@ def facts() -> dict[str, Any]:
             "pgbouncer": {"installed": "", "candidate": "1.24.1-1"},
         },
         "majors_available": [17],
+        "dpkg_interrupted": False,
+        "pooler_configuration": "absent",
         "repository_present": False,
         "clusters": [],
         "data_directory_state": "absent",
@@ -51,7 +53,7 @@ def database() -> dict[str, Any]:
         "name": "shop",
         "owner": "shop_owner",
         "application_role": {"name": "shop_app", "password": "correct horse", "statement_timeout": "30s"},
-        "readonly_role": {"name": "shop_read", "password": "battery staple", "connection_limit": 5},
+        "readonly_role": {"name": "shop_read", "password": "battery staple", "connection_limit": 50},
         "extensions": ["pg_trgm"],
     }
 
@@ -66,6 +68,7 @@ def spec(database: dict[str, Any]) -> dict[str, Any]:
         "data_directory": "",
         "listen_addresses": ["localhost"],
         "locale": "C.UTF-8",
+        "encoding": "UTF8",
         "repository": {},
         "profile": "oltp",
         "storage": "auto",

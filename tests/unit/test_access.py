@@ -47,7 +47,7 @@ RIGHTS = {
 }
 USAGE = frozenset({("boss", "USAGE"), ("boss", "CREATE"), ("app", "USAGE"), ("read", "USAGE")})
 SCHEMAS = {
-    "public": ObservedSchema("pg_database_owner", USAGE, RIGHTS, {}),
+    "public": ObservedSchema("boss", USAGE, RIGHTS, {}),
     "sales": ObservedSchema("boss", USAGE, RIGHTS, {}),
 }
 ROLES = {
@@ -109,7 +109,7 @@ def test_everything_on_an_empty_server() -> None:
     assert steps["databases"] == [
         {"name": "shop", "owner": "boss", "encoding": "UTF8", "locale": "C.UTF-8", "connection_limit": 50}
     ]
-    assert steps["schemas"] == [{"database": "shop", "name": "sales", "owner": "boss"}]
+    assert steps["schemas"] == [{"database": "shop", "name": name, "owner": "boss"} for name in ("public", "sales")]
     assert [(e["name"], e["schema"], e["version"]) for e in steps["extensions"]] == [
         ("pg_trgm", "", ""),
         ("citext", "public", "1.6"),
@@ -285,10 +285,9 @@ def test_a_missing_schema() -> None:
     assert {step["schema"] for step in steps["privileges"] if "schema" in step} == {"sales"}
 
 
-def test_a_schema_of_another_owner() -> None:
-    assert plan(with_schema("sales", owner="app")) == {
-        "schemas": [{"database": "shop", "name": "sales", "owner": "boss"}]
-    }
+@pytest.mark.parametrize(("name", "owner"), [("sales", "app"), ("public", "postgres"), ("public", "pg_database_owner")])
+def test_a_schema_of_another_owner(name: str, owner: str) -> None:
+    assert plan(with_schema(name, owner=owner)) == {"schemas": [{"database": "shop", "name": name, "owner": "boss"}]}
 
 
 def test_public_is_closed_where_it_is_not_used_either() -> None:

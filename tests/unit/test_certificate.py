@@ -59,3 +59,10 @@ def test_a_given_certificate_that_is_broken(facts: dict[str, Any]) -> None:
     plan, problems = certificate.plan_certificate({"certificate": "/c", "key": "/k"}, [], 30, facts | {"tls": seen})
     assert plan.renew == ""
     assert [str(problem) for problem in problems] == [f"postgresql_tls: {seen['error']}"]
+
+
+def test_a_given_certificate_that_has_expired(facts: dict[str, Any]) -> None:
+    seen = facts | {"tls": GOOD | {"not_after": NOW}}
+    plan, (problem,) = certificate.plan_certificate({"certificate": "/c", "key": "/k"}, [], 30, seen)
+    assert plan.renew == ""
+    assert str(problem) == "postgresql_tls: /c has expired: give a valid one"

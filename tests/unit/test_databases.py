@@ -214,3 +214,16 @@ def test_all_problems_come_together_and_tell_no_secret() -> None:
     )
     assert len(found) == 6
     assert not any("hunter2" in text or "ffff" in text for text in found)
+
+
+def test_texts_are_read_as_ansible_reads_them() -> None:
+    entry = item(schemas="a, b", extensions="pg_trgm,citext", connection_limit="5", pool={"size": "7", "reserve": ""})
+    (found,) = db.databases([entry], "C")
+    assert found.schemas == ("a", "b")
+    assert found.extensions == (db.Extension("pg_trgm"), db.Extension("citext"))
+    assert (found.connection_limit, found.pool) == (5, db.Pool(7))
+
+
+def test_problems_count_absent_entries_too() -> None:
+    (found,) = complaints(item(state="absent"), {"name": "postgres", "owner": "boss"})
+    assert found.startswith("pgstead_databases[1].name: ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import socket
 from collections.abc import Sequence
@@ -64,6 +66,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(facts, "Path", lambda name: tmp_path / str(name).lstrip("/"))
     monkeypatch.setattr(facts, "MARKERS", tmp_path / "var/lib/pgstead/clusters")
     monkeypatch.setattr(facts, "REPOSITORY_FILE", tmp_path / "etc/apt/sources.list.d/x.sources")
+    monkeypatch.setattr(facts, "POOLER_MARKER", tmp_path / "var/lib/pgstead/pooler/managed")
     monkeypatch.setattr(facts, "memory_limit", lambda: 4096)
     monkeypatch.setattr(facts, "processors", lambda: 3)
     return tmp_path
@@ -87,6 +90,8 @@ def test_a_bare_host(root: Path) -> None:
     assert found["cpus"] == 3
     assert found["addresses"] == ["192.0.2.7", "2001:db8::7"]
     assert found["listening_ports"] == [22, 5432]
+    assert found["pooler_configuration"] == "absent"
+    assert found["dpkg_interrupted"] is False
     assert found["capabilities"] == {"sys_resource": True}
     assert found["limits"] == {"nofile": 524288}
     assert found["missing_directories"] == ["/missing"]
@@ -116,6 +121,19 @@ def test_what_is_seen_can_be_judged(root: Path, spec: dict[str, Any]) -> None:
     wheres = {problem.where for problem in verdict(found, Expectation(instance_of(spec), False, None))}
     assert wheres <= {"postgresql_port", "disk"}
     assert "postgresql_port" in wheres
+
+
+def test_every_major_is_asked_for(root: Path) -> None:
+    asked: list[str] = []
+
+    def listen(argv: Sequence[str]) -> tuple[int, str, str]:
+        asked.extend(argv)
+        return run(argv)
+
+    facts.observe(listen, 17, DATA, ("/c", "/k"), [])
+    majors = [f"postgresql-{major}" for major in range(14, 19)]
+    assert [word for word in asked if word.startswith("postgresql-1")] == majors
+    assert "pgbouncer" in asked
 
 
 @pytest.mark.parametrize(
@@ -191,3 +209,36 @@ def test_storage(flag: str | None, expected: str, place: str, root: Path) -> Non
     if flag:
         put(root, f"{node}/{place}/rotational", flag)
     assert observe()["disks"]["data"]["storage"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "marked", "conffiles", "expected"),
+    [
+        ("mine\n", False, "", "foreign"),
+        ("mine\n", False, " {path} 00000000000000000000000000000000\n", "foreign"),
+        ("package\n", False, " /etc/default/pgbouncer {md5}\n", "foreign"),
+        ("package\n", False, " {path} {md5}\n", "pristine"),
+        ("mine\n", True, "", "managed"),
+    ],
+)
+def test_whose_pooler(text: str, marked: bool, conffiles: str, expected: str, root: Path) -> None:
+    put(root, "/etc/pgbouncer/pgbouncer.ini", text)
+    if marked:
+        put(root, "/var/lib/pgstead/pooler/managed", "")
+    sums = {"path": root / "etc/pgbouncer/pgbouncer.ini", "md5": hashlib.md5(text.encode()).hexdigest()}
+
+    def ask(argv: Sequence[str]) -> tuple[int, str, str]:
+        return (0, conffiles.format(**sums), "") if argv[0] == "dpkg-query" else run(argv)
+
+    assert facts.observe(ask, 17, DATA, ("/c", "/k"), [])["pooler_configuration"] == expected
+
+
+def test_an_interrupted_dpkg(root: Path) -> None:
+    put(root, "/var/lib/dpkg/updates/0001", "")
+    assert observe()["dpkg_interrupted"] is True
+
+
+def test_a_cut_off_creation_is_ours(root: Path) -> None:
+    put(root, f"{DATA}/base/1", "")
+    put(root, "/var/lib/pgstead/clusters/17-main.json", json.dumps({"data_directory": str(root / DATA.lstrip("/"))}))
+    assert observe()["data_directory_state"] == "ours"

@@ -140,5 +140,10 @@ def test_an_owner_without_a_name_comes_back(tmp_path: Path, monkeypatch: pytest.
     assert {path: files.look(path)} == before
 
 
+def test_a_file_is_roots_by_default(tmp_path: Path) -> None:
+    found = files.Wanted(tmp_path, "")
+    assert (found.owner, found.group, found.mode) == ("root", "root", 0o644)
+
+
 def test_no_content_in_a_repr(tmp_path: Path) -> None:
     assert "secret" not in repr(wanted(tmp_path / "file", "secret"))

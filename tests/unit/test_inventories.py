@@ -50,6 +50,7 @@ FACTS: dict[str, Any] = {
         }.items()
     },
     "majors_available": [17],
+    "pooler_configuration": "absent",
     "repository_present": False,
     "clusters": [],
     "data_directory_state": "absent",

@@ -243,3 +243,49 @@ def test_nobody_reaches_the_lookup_database() -> None:
 )
 def test_needs_restart(changed: list[str], expected: tuple[str, ...]) -> None:
     assert pooler.needs_restart(changed) == expected
+
+
+def limited(
+    role: int | None = None, database: int | None = None, pool: dict[str, Any] | None = None
+) -> tuple[Database, ...]:
+    login = {"name": "app", "password": "correct horse", "connection_limit": role}
+    first = {"name": "a", "owner": "boss"}
+    second = {"name": "b", "owner": "boss", "application_role": login, "connection_limit": database, "pool": pool}
+    return databases([first, second], "C")
+
+
+@pytest.mark.parametrize(
+    ("found", "changed", "said"),
+    [
+        (limited(), {}, []),
+        (limited(role=35, database=35), {}, []),
+        (limited(role=34), {}, ["role app", "34", "35"]),
+        (limited(role=0), {}, ["role app", "0 connections"]),
+        (limited(database=34), {}, ["database b", "34", "35"]),
+        (limited(role=10, pool={"size": 8, "reserve": 2}), {}, []),
+        (limited(role=9, pool={"size": 8, "reserve": 2}), {}, ["9", "10"]),
+        (limited(role=69), {"processes": 2}, ["69", "70"]),
+        (limited(role=20), {"max_db_connections": 20}, []),
+        (limited(role=19), {"max_db_connections": 20}, ["19"]),
+        (limited(role=39), {"max_db_connections": 20, "processes": 2}, ["39"]),
+        (limited(role=34), {"max_db_connections": 0}, ["34", "35"]),
+    ],
+)
+def test_limits_below_the_pool(found: tuple[Database, ...], changed: dict[str, Any], said: list[str]) -> None:
+    problems = pooler.check(found, replace(SPEC, **changed), None, (1, 24))
+    assert len(problems) == bool(said)
+    for problem in problems:
+        assert problem.where == "pgstead_databases[1]"
+        assert all(word in problem.what for word in (*said, "connection_limit"))
+
+
+@pytest.mark.parametrize("name", pooler.ADMINISTRATORS)
+@pytest.mark.parametrize("kind", ["local", "hostssl"])
+def test_administrators_come_by_peer_or_not_at_all(name: str, kind: str) -> None:
+    """Their entries in userlist.txt have an empty secret, which must open nothing."""
+    rows = [text.split() for text in pooler.hba_lines()]
+    for database in ("pgbouncer", "shop"):
+        fitting = [
+            r[-1] for r in rows if r[0] == kind and r[1] in ("all", database) and {name, "all"} & set(r[2].split(","))
+        ]
+        assert fitting[0] == ("peer" if (kind, database) == ("local", "pgbouncer") else "reject")

@@ -114,3 +114,14 @@ def test_open_files(
 ) -> None:
     facts |= {"capabilities": {"sys_resource": may_raise}, "limits": {"nofile": limit}}
     assert pooler_plan.plan_pooler(pooler_spec, facts, None).open_files == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "good"), [("absent", True), ("managed", True), ("pristine", True), ("foreign", False)]
+)
+def test_somebody_elses_configuration(
+    state: str, good: bool, pooler_spec: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    found = problems(pooler_spec, facts | {"pooler_configuration": state})
+    assert (found == []) is good
+    assert all(text.startswith("pgbouncer: /etc/pgbouncer/pgbouncer.ini") for text in found)

@@ -99,6 +99,9 @@ def test_cgroup_memory_decides(spec: Data, facts: Data) -> None:
         ({"sample_rate": -0.1}, "postgresql_statement_sample_rate", "between 0 and 1"),
         ({"max_connections": 9}, "postgresql_max_connections", "below 10"),
         ({"max_connections": -1}, "postgresql_max_connections", "below 10"),
+        ({"cluster_name": "main-2"}, "postgresql_cluster_name", "letters, digits, _ and ."),
+        ({"cluster_name": "../x"}, "postgresql_cluster_name", "letters, digits, _ and ."),
+        ({"cluster_name": ""}, "postgresql_cluster_name", "letters, digits, _ and ."),
         ({"tls": {"certificate": "/c"}}, "postgresql_tls", "both, or neither"),
         ({"tls": {"key": "/k"}}, "postgresql_tls", "both, or neither"),
         ({"tls": {"certificate": "/c", "key": "/k"}}, "postgresql_tls", "does not exist"),
@@ -193,3 +196,15 @@ def test_a_given_certificate(spec: Data, facts: Data) -> None:
     assert (plan.instance.tls_certificate, plan.instance.tls_key) == ("/c", "/k")
     assert plan.certificate is not None
     assert not plan.certificate.self_signed
+
+
+def test_lists_may_be_texts(spec: Data, facts: Data) -> None:
+    """Ansible's validation accepts `a,b` for a list, and hands it over unchanged."""
+    spec |= {"listen_addresses": "localhost,192.0.2.7", "client_networks": "10.0.0.0/8", "preload_libraries": "pgaudit"}
+    plan = server_plan.plan_server(spec | {"tls_names": "a.example.org"}, facts)
+    assert plan.problems == ()
+    assert plan.instance.listen_addresses == ("localhost", "192.0.2.7")
+    assert plan.hba[-1].address == "10.0.0.0/8"
+    assert plan.certificate is not None
+    assert plan.certificate.names[-1] == "DNS:a.example.org"
+    assert {s.name: s.value for s in plan.settings}["shared_preload_libraries"].endswith(", pgaudit")

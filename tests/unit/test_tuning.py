@@ -106,6 +106,7 @@ def test_memory(memory: int, profile: str, expected: tuple[str, ...]) -> None:
         (20 * GB, "oltp", "2GB", "256MB"),
         (1 * TB, "oltp", "16GB", "2GB"),
         (1 * TB, "analytics", "32GB", "4GB"),
+        (1 * TB, "mixed", "16GB", "2GB"),
         (1 * TB, "development", "1GB", "128MB"),
     ],
 )
@@ -179,6 +180,10 @@ def test_given_connections_share_the_same_memory() -> None:
     assert found["max_connections"] == t.Setting("max_connections", "300", "postgresql_max_connections")
     assert found["work_mem"].value == "23MB"
     assert "300 connections" in found["work_mem"].reason
+
+
+def test_one_connection_is_enough() -> None:
+    assert values(connections=1)["max_connections"] == "1"
 
 
 def test_reasons_name_the_host() -> None:

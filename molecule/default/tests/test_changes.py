@@ -9,17 +9,24 @@ import psycopg2
 import pytest
 from ansible_collections.pgstead.ops.molecule.shared.hosts import Server, play, servers
 
-pytestmark = pytest.mark.usefixtures("restored")
+
+RUNS = {
+    "site": ("pgstead.ops.site",),
+    "site in check mode": ("pgstead.ops.site", "--check", "--diff"),
+    "server alone": ("pgstead.ops.provision", "--tags", "postgresql"),
+    "pooler alone": ("pgstead.ops.provision", "--tags", "pgbouncer"),
+}
 
 
-@pytest.mark.parametrize("arguments", [(), ("--check", "--diff"), ("--tags", "postgresql"), ("--tags", "pgbouncer")])
-@pytest.mark.parametrize("playbook", ["pgstead.ops.site", "pgstead.ops.provision"])
-def test_another_run_changes_nothing(arguments: tuple[str, ...], playbook: str) -> None:
+@pytest.mark.parametrize("name", RUNS)
+def test_another_run_changes_nothing(name: str) -> None:
+    playbook, *arguments = RUNS[name]
     run = play(*arguments, playbook=playbook)
     assert run.code == 0, run.output
     assert run.changed == {"pgstead-bookworm": 0, "pgstead-trixie": 0}, run.output
 
 
+@pytest.mark.usefixtures("restored")
 def test_a_reloadable_setting_is_reloaded_and_predicted(both: list[Server]) -> None:
     before = [server.started() for server in both]
     files = [server.files() for server in both]
@@ -34,6 +41,7 @@ def test_a_reloadable_setting_is_reloaded_and_predicted(both: list[Server]) -> N
     assert [server.started() for server in both] == before
 
 
+@pytest.mark.usefixtures("restored")
 def test_a_restart_only_setting_restarts_only_when_the_policy_allows(both: list[Server]) -> None:
     before = [server.started() for server in both]
     wanted = {"max_worker_processes": 11}
@@ -53,6 +61,7 @@ def test_a_restart_only_setting_restarts_only_when_the_policy_allows(both: list[
     assert all(server.started() != start for server, start in zip(both, before, strict=True))
 
 
+@pytest.mark.usefixtures("restored")
 def test_what_drifted_in_the_database_is_put_back(both: list[Server]) -> None:
     for server in both:
         server.sql("ALTER ROLE shop_app PASSWORD 'somebody changed it' CREATEDB")
@@ -72,6 +81,7 @@ def test_what_drifted_in_the_database_is_put_back(both: list[Server]) -> None:
     assert play().changed == {server.name: 0 for server in both}
 
 
+@pytest.mark.usefixtures("restored")
 def test_a_lookup_function_somebody_changed_is_put_back(both: list[Server]) -> None:
     for server in both:
         database = "postgres" if server.name == "pgstead-trixie" else "shop"
@@ -82,6 +92,7 @@ def test_a_lookup_function_somebody_changed_is_put_back(both: list[Server]) -> N
     assert play("--tags", "pgbouncer").changed == {server.name: 0 for server in both}
 
 
+@pytest.mark.usefixtures("restored")
 def test_a_certificate_is_renewed_before_it_expires_and_served_by_both(server: Server) -> None:
     def served(port: int) -> str:
         argv = ["openssl", "s_client", "-starttls", "postgres", "-connect", f"{server.address}:{port}"]
@@ -98,6 +109,7 @@ def test_a_certificate_is_renewed_before_it_expires_and_served_by_both(server: S
     assert served(6432) == served(5432)
 
 
+@pytest.mark.usefixtures("restored")
 def test_a_line_in_auto_conf_against_the_inventory_is_reported(both: list[Server]) -> None:
     for server in both:
         server.sql("ALTER SYSTEM SET work_mem = '1MB'")
@@ -108,6 +120,7 @@ def test_a_line_in_auto_conf_against_the_inventory_is_reported(both: list[Server
     assert "work_mem = 1024 in postgresql.auto.conf overrides" in run.output or "work_mem = 1MB in" in run.output
 
 
+@pytest.mark.usefixtures("restored")
 def test_the_pooler_reloads_for_a_size_and_restarts_for_its_port(both: list[Server]) -> None:
     def pids() -> list[int]:
         return [server.host.process.get(comm="pgbouncer").pid for server in both]
@@ -123,6 +136,7 @@ def test_the_pooler_reloads_for_a_size_and_restarts_for_its_port(both: list[Serv
     assert [server.ask("SELECT 1", port=6433) for server in both] == [[(1,)], [(1,)]]
 
 
+@pytest.mark.usefixtures("restored")
 def test_several_pooler_processes_share_the_port_and_cancel_finds_its_process() -> None:
     trixie = next(server for server in servers() if server.name == "pgstead-trixie")
     run = play("--limit", trixie.name, pgbouncer_processes=2, pgbouncer_default_pool_size=10)

@@ -165,3 +165,11 @@ def test_evidence_of_the_configuration_is_kept(server: Server) -> None:
     assert record["status"] == "ok"
     assert record["facts"]["cluster"] == f"{server.version}/main"
     assert server.host.file(newest.replace(".json", ".html")).contains("scratch cluster")
+
+
+@pytest.mark.parametrize("user", ["postgres", "pgstead"])
+@pytest.mark.parametrize("database", ["pgbouncer", "shop"])
+def test_administrators_of_the_pooler_are_turned_away_at_the_network(server: Server, user: str, database: str) -> None:
+    """By the line for them, before any password counts: theirs in userlist.txt is empty."""
+    with pytest.raises(psycopg2.OperationalError, match="(?i)login rejected|no authentication method|rejected"):
+        server.connect(user=user, dbname=database)

@@ -90,9 +90,8 @@ def plan(wanted: Sequence[Database], monitoring_role: str, observed: Observed) -
         steps["privileges"] += _database_privileges(database, monitoring_role, seen)
         for schema in database.schemas:
             inside = seen.schemas.get(schema) if seen else None
-            if inside is None or (inside.owner != database.owner and schema != "public"):
-                if schema != "public":
-                    steps["schemas"].append({"database": database.name, "name": schema, "owner": database.owner})
+            if inside is None or inside.owner != database.owner:
+                steps["schemas"].append({"database": database.name, "name": schema, "owner": database.owner})
             steps["privileges"] += _schema_privileges(database, schema, inside)
         if "public" not in database.schemas:
             public = seen.schemas.get("public") if seen else None

@@ -37,8 +37,10 @@ def plan_certificate(
     """Decide about the certificate; `facts["tls"]` is what _host.facts saw at its path."""
     seen, wanted = facts["tls"], names(facts, extra)
     if tls.get("certificate"):
-        problems = (Problem("postgresql_tls", seen["error"]),) if seen["error"] else ()
-        return CertificatePlan(False, "", wanted, facts["hostname"]), problems
+        error = seen["error"]
+        if not error and seen["not_after"] <= facts["epoch"]:
+            error = f"{tls['certificate']} has expired: give a valid one"
+        return CertificatePlan(False, "", wanted, facts["hostname"]), (Problem("postgresql_tls", error),) if error else ()
     renew = ""
     if seen["error"]:
         renew = seen["error"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import Problem
+from .inventory import number, strings
 from .scram import is_verifier
 from .units import parse_duration_ms
 
@@ -64,6 +65,7 @@ class Database:
     locale: str
     connection_limit: int
     pool: Pool
+    position: int = 0  # in the inventory's list, for messages
 
     @property
     def logins(self) -> tuple[LoginRole, ...]:
@@ -97,23 +99,25 @@ def _extension(raw: Any) -> Extension:
 def databases(items: Sequence[Mapping[str, Any]], locale: str, encoding: str = "UTF8") -> tuple[Database, ...]:
     """Turn the inventory's list into values; entries with `state: absent` are left out (they are never dropped)."""
     found = []
-    for item in items:
-        if item.get("state", "present") != "present":
+    for position, item in enumerate(items):
+        if (item.get("state") or "present") != "present":
             continue
         pool = item.get("pool") or {}
-        limit = item.get("connection_limit")
+        limit = number(item.get("connection_limit"))
+        extensions = item.get("extensions") or []
         found.append(
             Database(
                 name=str(item["name"]),
                 owner=str(item["owner"]),
                 application=_login(item.get("application_role"), readonly=False),
                 readonly=_login(item.get("readonly_role"), readonly=True),
-                schemas=tuple(str(name) for name in item.get("schemas") or ["public"]),
-                extensions=tuple(_extension(raw) for raw in item.get("extensions") or []),
+                schemas=strings(item.get("schemas")) or ("public",),
+                extensions=tuple(_extension(raw) for raw in (strings(extensions) if isinstance(extensions, str) else extensions)),
                 encoding=str(item.get("encoding") or encoding),
                 locale=str(item.get("locale") or locale),
-                connection_limit=-1 if limit is None else int(limit),
-                pool=Pool(pool.get("size"), pool.get("reserve"), pool.get("mode")),
+                connection_limit=-1 if limit is None else limit,
+                pool=Pool(number(pool.get("size")), number(pool.get("reserve")), pool.get("mode")),
+                position=position,
             )
         )
     return tuple(found)
@@ -134,8 +138,8 @@ def check(found: Sequence[Database], monitoring_role: str) -> tuple[Problem, ...
     uses: dict[str, str] = {monitoring_role: "postgresql_monitoring_role"}
     owners: set[str] = set()
     seen: dict[str, str] = {}
-    for i, database in enumerate(found):
-        where = f"pgstead_databases[{i}]"
+    for database in found:
+        where = f"pgstead_databases[{database.position}]"
         problems += _name_problem(f"{where}.name", database.name, RESERVED_DATABASES)
         if database.name in seen:
             problems.append(Problem(where, f"database {database.name!r} is already described at {seen[database.name]}"))

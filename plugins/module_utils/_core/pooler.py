@@ -13,6 +13,7 @@ from .errors import Problem
 from .tuning import Setting
 
 Version = tuple[int, int]
+ADMINISTRATORS = ("postgres", "pgstead")  # by peer only; pgstead may look, not change
 # pgbouncer.org/config.html: only a restart (or a takeover by a second process) applies these.
 RESTART_SETTINGS = frozenset(
     {
@@ -112,6 +113,7 @@ def check(found: Sequence[Database], spec: PoolerSpec, available: int | None, ve
         )
     if version < (1, 19) and spec.processes > 1:
         problems.append(Problem("pgbouncer_processes", "several processes need [peers], which PgBouncer 1.19 brought: use 1"))
+    problems += [problem for database in found for problem in _limit_problems(database, spec)]
     most = demand(found, spec)
     if available is not None and most > available:
         problems.append(
@@ -122,6 +124,23 @@ def check(found: Sequence[Database], spec: PoolerSpec, available: int | None, ve
             )
         )
     return tuple(problems)
+
+
+def _limit_problems(database: Database, spec: PoolerSpec) -> list[Problem]:
+    """A role or database limited below its own pool would fail clients instead of letting them wait."""
+    size = spec.default_pool_size if database.pool.size is None else database.pool.size
+    reserve = spec.reserve_pool_size if database.pool.reserve is None else database.pool.reserve
+    each = (size + reserve) * spec.processes
+    limits = [(f"role {role.name}", role.connection_limit, each) for role in database.logins]
+    limits.append((f"database {database.name}", database.connection_limit, each * len(database.logins)))
+    return [
+        Problem(
+            f"pgstead_databases[{database.position}]",
+            f"{what} may have {limit} connections, its pools open up to {most}: raise connection_limit or lower pool",
+        )
+        for what, limit, most in limits
+        if -1 < limit < min(most, spec.max_db_connections * spec.processes or most)
+    ]
 
 
 def entries(found: Sequence[Database], spec: PoolerSpec, version: Version) -> tuple[Entry, ...]:
@@ -195,17 +214,20 @@ def settings(spec: PoolerSpec, version: Version, process: int = 0) -> tuple[Sett
 
 
 def hba_lines() -> tuple[str, ...]:
-    """Return PgBouncer's own pg_hba.conf: peer for administration, SCRAM for the rest, TLS for the network."""
+    """Return PgBouncer's own pg_hba.conf: peer for administration, SCRAM for the rest, TLS for the network.
+
+    The administrators' names stand in userlist.txt with an empty secret, which PgBouncer would take for an empty SCRAM
+    password: after their peer lines, everything of theirs is rejected. pgb_auth is the lookup's own way into
+    PostgreSQL, nobody's database.
+    """
+    closed = (("pgbouncer", "all"), ("pgb_auth", "all"), ("all", ",".join(ADMINISTRATORS)))
+    networks = ("0.0.0.0/0", "::/0")
     return (
-        "local    pgbouncer  postgres  peer",
-        "local    pgbouncer  pgstead   peer",
-        # the lookup's own way into PostgreSQL is nobody's database
-        "local    pgb_auth   all       reject",
-        "hostssl  pgb_auth   all       0.0.0.0/0  reject",
-        "hostssl  pgb_auth   all       ::/0       reject",
-        "local    all        all       scram-sha-256",
-        "hostssl  all        all       0.0.0.0/0  scram-sha-256",
-        "hostssl  all        all       ::/0       scram-sha-256",
+        *(f"local    pgbouncer  {name}  peer" for name in ADMINISTRATORS),
+        *(f"local    {database}  {user}  reject" for database, user in closed),
+        *(f"hostssl  {database}  {user}  {network}  reject" for database, user in closed for network in networks),
+        "local    all  all  scram-sha-256",
+        *(f"hostssl  all  all  {network}  scram-sha-256" for network in networks),
     )
 
 

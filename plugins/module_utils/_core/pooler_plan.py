@@ -11,6 +11,7 @@ from typing import Any
 from . import databases as db
 from . import pooler
 from .errors import Problem
+from .inventory import strings
 from .kernel import OPEN_FILES, open_files
 from .tuning import Setting
 
@@ -48,7 +49,7 @@ def spec_of(raw: Mapping[str, Any]) -> pooler.PoolerSpec:
     """Read the role's variables (short names, see the role's vars/main.yml)."""
     tls = raw.get("tls") or {}
     return pooler.PoolerSpec(
-        listen_addresses=tuple(raw["listen_addresses"]),
+        listen_addresses=strings(raw["listen_addresses"]),
         port=int(raw["port"]),
         pool_mode=str(raw["pool_mode"]),
         default_pool_size=int(raw["default_pool_size"]),
@@ -77,6 +78,14 @@ def plan_pooler(raw: Mapping[str, Any], facts: Mapping[str, Any], available: int
     spec = spec_of(raw)
     if spec.pool_mode not in db.POOL_MODES:
         problems.append(Problem("pgbouncer_pool_mode", f"{spec.pool_mode!r} is not one of {', '.join(db.POOL_MODES)}"))
+    if facts["pooler_configuration"] == "foreign":
+        problems.append(
+            Problem(
+                "pgbouncer",
+                "/etc/pgbouncer/pgbouncer.ini was not made by this collection: it is left alone. Move it away, once what "
+                "it says stands in the inventory",
+            )
+        )
     if not text:
         problems.append(Problem("pgbouncer", "is not in this host's package sources"))
         return PoolerPlan(version="", problems=tuple(problems))

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from .baseline import DEFAULT_LIBRARIES, ENVIRONMENTS, Instance, baseline
 from .certificate import CertificatePlan, plan_certificate
 from .errors import Problem
 from .hba import HbaLine, IdentLine
+from .inventory import strings
 from .kernel import OPEN_FILES, open_files
 from .preflight import Expectation, resources, verdict
 from .settings import Fragment, as_text, check, literal, merge
@@ -69,7 +71,7 @@ def instance_of(spec: Mapping[str, Any]) -> Instance:
         name=name,
         port=int(spec["port"]),
         data_directory=str(spec.get("data_directory") or f"/var/lib/postgresql/{version}/{name}"),
-        listen_addresses=tuple(spec["listen_addresses"]),
+        listen_addresses=strings(spec["listen_addresses"]),
         locale=str(spec["locale"]),
         tls_certificate=str(tls.get("certificate") or f"{CERTIFICATE_DIRECTORY}/server.crt"),
         tls_key=str(tls.get("key") or f"{CERTIFICATE_DIRECTORY}/server.key"),
@@ -93,6 +95,8 @@ def _choices(spec: Mapping[str, Any]) -> list[Problem]:
         problems.append(Problem("postgresql_statement_sample_rate", f"{spec['sample_rate']} is not between 0 and 1"))
     if spec.get("max_connections") is not None and int(spec["max_connections"]) < 10:
         problems.append(Problem("postgresql_max_connections", f"{spec['max_connections']} is below 10"))
+    if not re.fullmatch(r"[A-Za-z0-9_.]+", str(spec["cluster_name"])):
+        problems.append(Problem("postgresql_cluster_name", "takes letters, digits, _ and . (it is part of paths and units)"))
     tls = spec.get("tls") or {}
     if bool(tls.get("certificate")) != bool(tls.get("key")):
         problems.append(Problem("postgresql_tls", "certificate and key belong together: give both, or neither"))
@@ -123,7 +127,7 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
     if problems:
         # settings computed from refused input would only add noise
         return ServerPlan(instance, usable, problems=(*problems, *_databases(spec)))
-    libraries = (*DEFAULT_LIBRARIES, *(str(name) for name in spec["preload_libraries"] if name not in DEFAULT_LIBRARIES))
+    libraries = (*DEFAULT_LIBRARIES, *(str(name) for name in strings(spec["preload_libraries"]) if name not in DEFAULT_LIBRARIES))
     connections = None if spec.get("max_connections") is None else int(spec["max_connections"])
     computed = (
         *baseline(instance, spec["environment"], libraries, float(spec["sample_rate"]), usable.data_disk_bytes),
@@ -131,10 +135,10 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
     )
     settings, conflicts = merge(computed, _fragments(spec["fragments"]), spec["settings"])
     problems += [*conflicts, *check(settings, instance.version, libraries), *_databases(spec)]
-    own = hba.default_lines(spec["client_networks"], spec["monitoring_role"])
+    own = hba.default_lines(strings(spec["client_networks"]), spec["monitoring_role"])
     declared = hba.declared_lines(spec["hba_lines"])
-    problems += hba.check(declared, spec["client_networks"], own)
-    certificate, unusable = plan_certificate(spec.get("tls") or {}, spec["tls_names"], int(spec["tls_renew_days"]), facts)
+    problems += hba.check(declared, strings(spec["client_networks"]), own)
+    certificate, unusable = plan_certificate(spec.get("tls") or {}, strings(spec["tls_names"]), int(spec["tls_renew_days"]), facts)
     problems += unusable
     memory: Mapping[str, int] = {}
     available = None
@@ -167,5 +171,5 @@ def packages(version: int) -> tuple[str, ...]:
 
 
 def _databases(spec: Mapping[str, Any]) -> tuple[Problem, ...]:
-    found = db.databases(spec["databases"], str(spec["locale"]))
+    found = db.databases(spec["databases"], str(spec["locale"]), str(spec["encoding"]))
     return db.check(found, str(spec["monitoring_role"]))

@@ -61,7 +61,7 @@ _PROFILES = {
 
 @dataclass(frozen=True)
 class Budget:
-    """Worst-case memory of a configuration, in bytes, against what may be used."""
+    """Memory that a configuration plans with, in bytes, against what may be used (docs/tuning.md has the limits)."""
 
     shared: int
     work: int

@@ -20,7 +20,7 @@ SOCKETS = "/var/run/postgresql"
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Return `plan` per kind and `connected`; `changed` is set in check mode only, where the plan is the prediction."""
-    wanted = with_passwords(databases(params["databases"], params["locale"]), params["passwords"])
+    wanted = with_passwords(databases(params["databases"], params["locale"], params["encoding"]), params["passwords"])
     problems = check(wanted, params["monitoring_role"])
     if problems:
         raise SpecError(problems)

@@ -7,12 +7,14 @@
   tls {error, not_after, names}, missing_directories [..],
   memory {host_bytes, cgroup_bytes | None, huge_page_bytes}, cpus, disks {data: {mount, size, free, storage}},
   packages {name: {installed, candidate}}, majors_available [..], dpkg_interrupted, repository_present,
+  pooler_configuration absent | managed | pristine | foreign,
   clusters [{version, name, port, data_directory, max_connections, managed}], data_directory_state absent | empty | ours | occupied,
   listening_ports [..], capabilities {sys_resource}, limits {nofile}
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -28,6 +30,7 @@ from .cgroup import memory_limit, processors
 
 REPOSITORY_FILE = Path("/etc/apt/sources.list.d/pgstead-postgresql.sources")
 MARKERS = Path("/var/lib/pgstead/clusters")
+POOLER_MARKER = Path("/var/lib/pgstead/pooler/managed")
 _CAP_SYS_RESOURCE = 24
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
@@ -56,6 +59,7 @@ def observe(run: Run, version: int, data_directory: str, tls: tuple[str, str], d
         "disks": {"data": _disk(Path(data_directory))},
         "packages": seen,
         "majors_available": majors,
+        "pooler_configuration": _pooler_configuration(run),
         "dpkg_interrupted": any(Path("/var/lib/dpkg/updates").glob("[0-9]*")),
         "repository_present": REPOSITORY_FILE.exists(),
         "clusters": clusters(),
@@ -152,6 +156,18 @@ def clusters() -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _pooler_configuration(run: Run) -> str:
+    """Tell our configuration of PgBouncer from the package's untouched one and from somebody's own."""
+    path = Path("/etc/pgbouncer/pgbouncer.ini")
+    if POOLER_MARKER.exists():
+        return "managed"
+    if not path.exists():
+        return "absent"
+    _code, out, _err = run(["dpkg-query", "-W", "-f", "${Conffiles}", "pgbouncer"])
+    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    return "pristine" if f"{path} {digest}" in out else "foreign"
 
 
 def _directory_state(path: Path) -> str:

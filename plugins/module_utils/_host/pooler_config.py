@@ -21,6 +21,7 @@ from .._core.pooler import needs_restart, parse_version
 from .._pg import pooler_admin
 from .._shell import Context, Outcome
 from . import service
+from .facts import POOLER_MARKER
 from .files import Wanted, diff, differing, look, restore, write
 
 USER = "pgbouncer"
@@ -73,6 +74,7 @@ class PoolerApplier:
         if retired:  # they hold the port
             service.control(self.context.run, "stop", *retired)
             service.control(self.context.run, "disable", *retired)
+        write(Wanted(POOLER_MARKER, ""))
         before = {file.path: look(file.path) for file in self.wanted()}
         try:
             for file in changed:

@@ -199,25 +199,27 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     applier = Applier(context, version, cluster, int(params["port"]), params["restart_policy"], texts)
     if context.check_mode:
         return applier.predict()
-    proof = stage.require(texts, surroundings)
-    started, clock = datetime.now(timezone.utc), time.monotonic()
-    outcome = applier.apply()
-    if not outcome.changed:
-        return outcome
-    facts = dict(outcome.data) | {
+    facts = {
         "cluster": f"{version}/{cluster}",
         "proof": "postgres -C and a start on a scratch cluster, then pg_file_settings and pg_hba_file_rules",
-        "huge_pages": proof.huge_pages,
+        "huge_pages": stage.require(texts, surroundings).huge_pages,
     }
-    entry = evidence.record(
-        "configuration",
-        socket.gethostname(),
-        started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        time.monotonic() - clock,
-        "warning" if outcome.warnings else "ok",
-        facts,
-    )
-    return Outcome(True, dict(outcome.data) | {"evidence": keep(entry)}, outcome.diff, outcome.warnings)
+    started, clock = datetime.now(timezone.utc), time.monotonic()
+    try:
+        outcome = applier.apply()
+    except ConfigurationRefused as error:
+        _witness(started, clock, "failed", facts | {"refused": str(error)})
+        raise
+    if not outcome.changed:
+        return outcome
+    path = _witness(started, clock, "warning" if outcome.warnings else "ok", facts | dict(outcome.data))
+    return Outcome(True, dict(outcome.data) | {"evidence": path}, outcome.diff, outcome.warnings)
+
+
+def _witness(started: datetime, clock: float, status: str, facts: Mapping[str, Any]) -> str:
+    """Keep evidence of what was applied, or refused; return its path."""
+    begun = started.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return keep(evidence.record("configuration", socket.gethostname(), begun, time.monotonic() - clock, status, facts))
 
 
 def _prove(
@@ -229,6 +231,11 @@ def _prove(
     if proof is None and context.check_mode:
         proof = stage.rehearse(texts, prover, memory)
     elif proof is None:
-        proof = stage.prove(texts, surroundings, prover, memory)
+        started, clock = datetime.now(timezone.utc), time.monotonic()
+        try:
+            proof = stage.prove(texts, surroundings, prover, memory)
+        except ConfigurationRefused as error:
+            _witness(started, clock, "failed", {"cluster": f"{stage.version}/{stage.cluster}", "refused": str(error)})
+            raise
     # staging is the collection's own bookkeeping: the change is reported where the files are applied
     return Outcome(False, {"huge_pages": proof.huge_pages})
