@@ -38,8 +38,8 @@ QUICK = Size(
     scale=10,
     segment_transactions=12_000,
     select_transactions=40_000,
-    orders=150_000,
-    customers=120_000,
+    orders=500_000,
+    customers=400_000,
     events=600_000,
     burst_transactions=6_000,
 )

@@ -16,7 +16,9 @@ PATIENCE_SECONDS = 300
 
 
 def on(host: str, command: str) -> str:
-    return subprocess.run(["docker", "exec", host, "sh", "-c", command], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(
+        ["docker", "exec", host, "sh", "-c", command], capture_output=True, text=True, check=False
+    ).stdout
 
 
 def main(inventory: str) -> int:
@@ -38,7 +40,7 @@ def main(inventory: str) -> int:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
     for host in HOSTS:
-        print(host, "marker:", on(host, "cat /var/lib/pgstead/clusters/*.json") or "none")
+        sys.stdout.write(f"{host} marker: {on(host, 'cat /var/lib/pgstead/clusters/*.json') or 'none'}")
     return 0 if begun == set(HOSTS) else 1
 
 

@@ -25,6 +25,7 @@ def tune(
     memory: str | int,
     cpus: int,
     profile: str = "oltp",
+    *,
     storage: str = "ssd",
     disk: str | int = 0,
     version: int = 17,

@@ -52,6 +52,6 @@ def run(argument_spec: Mapping[str, Any], job: Job) -> None:
     for warning in outcome.warnings:
         module.warn(warning)
     result = {"changed": outcome.changed, **outcome.data}
-    if module._diff and outcome.diff:
+    if module._diff and outcome.diff:  # noqa: SLF001 - Ansible has no public name for diff mode
         result["diff"] = list(outcome.diff)
     module.exit_json(**result)

@@ -170,12 +170,19 @@ def test_a_drifted_role_is_the_only_step(name: str, changed: dict[str, Any], set
 def test_a_role_step_says_everything_about_it() -> None:
     (role,) = plan(with_role("app", connection_limit=-1))["roles"]
     assert role["connection_limit"] == 20
-    assert role["parameters"] == {"lock_timeout": "5s"}
+    # what somebody else set on the role is kept
+    assert role["parameters"] == {"lock_timeout": "5s", "search_path": "sales"}
+
+
+def test_a_timeout_that_left_the_inventory_leaves_the_role() -> None:
+    seen = with_role("app", parameters={"lock_timeout": "5s", "statement_timeout": "9s", "search_path": "sales"})
+    (role,) = plan(seen)["roles"]
+    assert role["parameters"] == {"lock_timeout": "5s", "search_path": "sales"}
 
 
 def test_a_role_without_a_declared_password_is_not_compared() -> None:
     bare = databases([{"name": "shop", "owner": "boss", "application_role": {"name": "app"}}], "C.UTF-8")
-    seen = with_role("app", connection_limit=-1, secret=None)
+    seen = with_role("app", connection_limit=-1, secret=None, parameters={})
     assert access.plan(bare, "watcher", seen)["roles"] == []
 
 

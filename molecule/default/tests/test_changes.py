@@ -7,8 +7,8 @@ import threading
 
 import psycopg2
 import pytest
-from ansible_collections.pgstead.ops.molecule.shared.hosts import Server, play, servers
 
+from ansible_collections.pgstead.ops.molecule.shared.hosts import Server, play, servers
 
 RUNS = {
     "site": ("pgstead.ops.site",),
@@ -31,12 +31,13 @@ def test_a_reloadable_setting_is_reloaded_and_predicted(both: list[Server]) -> N
     before = [server.started() for server in both]
     files = [server.files() for server in both]
     check = play("--check", "--diff", postgresql_settings={"work_mem": "3MB"})
-    assert check.changed == {server.name: 1 for server in both}, check.output
+    # the file, and its explanation in settings.json
+    assert check.changed == {server.name: 2 for server in both}, check.output
     assert "+work_mem = '3MB'" in check.output
     assert [server.files() for server in both] == files
     run = play("--diff", postgresql_settings={"work_mem": "3MB"})
     assert run.code == 0, run.output
-    assert run.changed == {server.name: 1 for server in both}
+    assert run.changed == check.changed
     assert [server.sql("SHOW work_mem") for server in both] == ["3MB", "3MB"]
     assert [server.started() for server in both] == before
 
@@ -49,7 +50,9 @@ def test_a_restart_only_setting_restarts_only_when_the_policy_allows(both: list[
     assert waiting.code == 0, waiting.output
     assert "max_worker_processes" in waiting.output
     assert [server.started() for server in both] == before
-    assert [server.sql("SELECT pending_restart FROM pg_settings WHERE name = 'max_worker_processes'") for server in both] == [
+    assert [
+        server.sql("SELECT pending_restart FROM pg_settings WHERE name = 'max_worker_processes'") for server in both
+    ] == [
         "t",
         "t",
     ]
@@ -151,4 +154,3 @@ def test_several_pooler_processes_share_the_port_and_cancel_finds_its_process() 
         connection.close()
     again = play("--limit", trixie.name, pgbouncer_processes=2, pgbouncer_default_pool_size=10)
     assert again.changed == {trixie.name: 0}, again.output
-

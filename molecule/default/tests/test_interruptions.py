@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+
 from ansible_collections.pgstead.ops.molecule.shared.hosts import SCENARIO, Server, play
 
 WANTED = {"max_worker_processes": 13, "work_mem": "2MB"}
@@ -43,7 +44,9 @@ def test_files_written_but_never_loaded_are_loaded(both: list[Server]) -> None:
     assert play().code == 0
     for server, text in zip(both, texts, strict=True):
         path = f"{server.configuration}/postgresql.conf"
-        subprocess.run(["docker", "exec", "-i", server.name, "tee", path], input=text, text=True, check=True, capture_output=True)
+        subprocess.run(
+            ["docker", "exec", "-i", server.name, "tee", path], input=text, text=True, check=True, capture_output=True
+        )
         assert server.sql("SHOW work_mem") != "2MB"
     run = play(postgresql_settings={"work_mem": "2MB"})
     assert run.changed == {server.name: 1 for server in both}, run.output

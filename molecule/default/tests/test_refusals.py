@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.pgstead.ops.molecule.shared.hosts import Server, play
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

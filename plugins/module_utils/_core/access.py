@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .databases import Database, LoginRole
+from .databases import MANAGED_PARAMETERS, Database, LoginRole
 from .scram import matches
 
 Acl = frozenset[tuple[str, str]]  # (grantee, privilege); the grantee of PUBLIC is ""
@@ -130,8 +130,10 @@ def _roles(wanted: Sequence[Database], monitoring_role: str, observed: Observed)
                 "name": name,
                 "role_attr_flags": f"{'LOGIN' if role else 'NOLOGIN'},{_FLAGS}",
                 "connection_limit": role.connection_limit if role else -1,
-                "parameters": dict(role.parameters) if role else {},
-                "set_password": bool(role and role.password and not matches(role.password, seen.secret if seen else None)),
+                "parameters": _parameters(role, seen),
+                "set_password": bool(
+                    role and role.password and not matches(role.password, seen.secret if seen else None)
+                ),
             }
 
 
@@ -142,9 +144,14 @@ def _role_equal(role: LoginRole | None, seen: ObservedRole) -> bool:
         return seen.connection_limit == -1
     if role.password and not matches(role.password, seen.secret):
         return False
-    return seen.connection_limit == role.connection_limit and all(
-        seen.parameters.get(name) == value for name, value in role.parameters
-    )
+    managed = {name: value for name, value in seen.parameters.items() if name in MANAGED_PARAMETERS}
+    return seen.connection_limit == role.connection_limit and managed == dict(role.parameters)
+
+
+def _parameters(role: LoginRole | None, seen: ObservedRole | None) -> dict[str, str]:
+    """Return every parameter the role shall have: the declared ones, and what others set that is not ours to declare."""
+    others = {} if seen is None else {k: v for k, v in seen.parameters.items() if k not in MANAGED_PARAMETERS}
+    return others | (dict(role.parameters) if role else {})
 
 
 def _privilege(database: str, roles: str, privileges: Iterable[str], **more: Any) -> dict[str, Any]:
@@ -152,7 +159,9 @@ def _privilege(database: str, roles: str, privileges: Iterable[str], **more: Any
     return step | more
 
 
-def _database_privileges(database: Database, monitoring_role: str, seen: ObservedDatabase | None) -> list[dict[str, Any]]:
+def _database_privileges(
+    database: Database, monitoring_role: str, seen: ObservedDatabase | None
+) -> list[dict[str, Any]]:
     acl = seen.acl if seen else frozenset({("", "CONNECT"), ("", "TEMPORARY")})
     steps = []
     public = sorted(privilege for grantee, privilege in acl if grantee == "")

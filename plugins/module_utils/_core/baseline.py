@@ -150,7 +150,11 @@ def _statistics(version: int, environment: str, libraries: tuple[str, ...]) -> t
         ]
     if "auto_explain" in libraries:
         rows += [
-            ("auto_explain.log_min_duration", f"{SLOW_STATEMENT_MS[environment]}ms", "the plan of every slow statement"),
+            (
+                "auto_explain.log_min_duration",
+                f"{SLOW_STATEMENT_MS[environment]}ms",
+                "the plan of every slow statement",
+            ),
             ("auto_explain.log_nested_statements", "on", "also inside functions"),
         ]
         if version >= 16:

@@ -76,7 +76,9 @@ def complaint(version: int, name: str, value: str, libraries: tuple[str, ...] = 
         return None if value.lower() in _BOOLEANS else f"{value!r} is not a boolean: use on or off"
     if known.kind == "enum":
         # PostgreSQL takes boolean spellings for the enums that began as booleans
-        if value.lower() in [word.lower() for word in known.words] or (value.lower() in _BOOLEANS and {"on", "off"} & set(known.words)):
+        if value.lower() in [word.lower() for word in known.words] or (
+            value.lower() in _BOOLEANS and {"on", "off"} & set(known.words)
+        ):
             return None
         return f"{value!r} is not one of {', '.join(known.words)}"
     if known.kind in ("integer", "real"):
@@ -119,7 +121,7 @@ def _number_complaint(known: Parameter, value: str) -> str | None:
         number = in_base_unit(known, value)
     except ValueError as error:
         return str(error)
-    if known.minimum is not None and number < known.minimum or known.maximum is not None and number > known.maximum:
+    if (known.minimum is not None and number < known.minimum) or (known.maximum is not None and number > known.maximum):
         unit = f" ({accepted_units(known)})" if known.unit else ""
         return f"{value} is outside {float(known.minimum or 0):g} … {float(known.maximum or 0):g} {known.unit}{unit}"
     return None

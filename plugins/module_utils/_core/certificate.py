@@ -40,7 +40,9 @@ def plan_certificate(
         error = seen["error"]
         if not error and seen["not_after"] <= facts["epoch"]:
             error = f"{tls['certificate']} has expired: give a valid one"
-        return CertificatePlan(False, "", wanted, facts["hostname"]), (Problem("postgresql_tls", error),) if error else ()
+        return CertificatePlan(False, "", wanted, facts["hostname"]), (
+            Problem("postgresql_tls", error),
+        ) if error else ()
     renew = ""
     if seen["error"]:
         renew = seen["error"]

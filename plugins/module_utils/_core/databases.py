@@ -14,7 +14,9 @@ from .inventory import number, strings
 from .scram import is_verifier
 from .units import parse_duration_ms
 
-RESERVED_ROLES = frozenset({"postgres", "public", "none", "current_user", "session_user", "current_role", "pgbouncer_auth"})
+RESERVED_ROLES = frozenset(
+    {"postgres", "public", "none", "current_user", "session_user", "current_role", "pgbouncer_auth"}
+)
 RESERVED_DATABASES = frozenset({"template0", "template1", "postgres", "pgbouncer", "pgb_auth"})
 POOL_MODES = ("transaction", "session", "statement")
 NAME_BYTES = 63
@@ -73,6 +75,7 @@ class Database:
 
 
 _TIMEOUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+MANAGED_PARAMETERS = frozenset({*_TIMEOUTS, "default_transaction_read_only"})
 
 
 def _login(raw: Mapping[str, Any] | None, *, readonly: bool) -> LoginRole | None:
@@ -112,7 +115,9 @@ def databases(items: Sequence[Mapping[str, Any]], locale: str, encoding: str = "
                 application=_login(item.get("application_role"), readonly=False),
                 readonly=_login(item.get("readonly_role"), readonly=True),
                 schemas=strings(item.get("schemas")) or ("public",),
-                extensions=tuple(_extension(raw) for raw in (strings(extensions) if isinstance(extensions, str) else extensions)),
+                extensions=tuple(
+                    _extension(raw) for raw in (strings(extensions) if isinstance(extensions, str) else extensions)
+                ),
                 encoding=str(item.get("encoding") or encoding),
                 locale=str(item.get("locale") or locale),
                 connection_limit=-1 if limit is None else limit,
@@ -181,7 +186,9 @@ def _login_problems(where: str, role: LoginRole, uses: dict[str, str]) -> list[P
         problems.append(Problem(f"{where}.name", f"role {role.name!r} is already {uses[role.name]}"))
     uses.setdefault(role.name, where)
     if role.password is None:
-        problems.append(Problem(f"{where}.password", "is missing: give a password (from your vault) or a SCRAM verifier"))
+        problems.append(
+            Problem(f"{where}.password", "is missing: give a password (from your vault) or a SCRAM verifier")
+        )
     elif role.password.lower().startswith("md5") and len(role.password) == 35:
         problems.append(Problem(f"{where}.password", "is an MD5 hash: give the password or a SCRAM-SHA-256 verifier"))
     elif len(role.password) < PASSWORD_CHARACTERS or role.password == role.name:

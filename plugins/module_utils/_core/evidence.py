@@ -12,7 +12,9 @@ from typing import Any
 SCHEMA = 1
 
 
-def record(kind: str, host: str, started: str, seconds: float, status: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+def record(
+    kind: str, host: str, *, started: str, seconds: float, status: str, facts: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return one evidence record. `started` is UTC, ISO 8601; status is ok, warning, failed or skipped."""
     return {
         "schema": SCHEMA,

@@ -77,7 +77,8 @@ def default_lines(networks: Sequence[str], monitoring_role: str) -> tuple[HbaLin
 def ident_lines(monitoring_role: str, extra: Sequence[Mapping[str, Any]]) -> tuple[IdentLine, ...]:
     """Return the collection's maps and the inventory's own."""
     own = tuple(
-        IdentLine(line.map, line.system_user, monitoring_role) if line.map == "pgstead" else line for line in IDENT_LINES
+        IdentLine(line.map, line.system_user, monitoring_role) if line.map == "pgstead" else line
+        for line in IDENT_LINES
     )
     return own + tuple(IdentLine(str(i["map"]), str(i["system_user"]), str(i["database_user"])) for i in extra)
 
@@ -119,6 +120,21 @@ def check(
         if line.key in seen:
             problems.append(Problem(where, f"repeats {seen[line.key]} ({' '.join(filter(None, line.key))})"))
         seen[line.key] = where
+    return tuple(problems)
+
+
+def check_ident(items: Sequence[Mapping[str, Any]]) -> tuple[Problem, ...]:
+    """Check `postgresql_ident_lines`: each field is one word, and no line stands twice."""
+    problems, seen = [], set()
+    for i, item in enumerate(items):
+        fields = tuple(str(item.get(name) or "") for name in ("map", "system_user", "database_user"))
+        if not all(re.fullmatch(r"[^\s\"#]+", field) for field in fields):
+            problems.append(
+                Problem(f"postgresql_ident_lines[{i}]", "map, system_user and database_user are one word each")
+            )
+        elif fields in seen:
+            problems.append(Problem(f"postgresql_ident_lines[{i}]", f"repeats {' '.join(fields)}"))
+        seen.add(fields)
     return tuple(problems)
 
 

@@ -29,7 +29,9 @@ def kernel_values(
 ) -> tuple[tuple[KernelValue, ...], tuple[KernelValue, ...]]:
     """Return (sysctl values, /sys values); `overrides` are the inventory's sysctl values by name."""
     values = [
-        KernelValue("vm.overcommit_memory", "2", "an allocation fails cleanly instead of the OOM killer choosing a victim"),
+        KernelValue(
+            "vm.overcommit_memory", "2", "an allocation fails cleanly instead of the OOM killer choosing a victim"
+        ),
         KernelValue("vm.overcommit_ratio", "90", "share of memory that may be promised"),
         KernelValue("vm.swappiness", "1", "the server's memory stays in memory"),
         KernelValue("vm.dirty_background_bytes", "67108864", "write back early and evenly: no stall at a checkpoint"),

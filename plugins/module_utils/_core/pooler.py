@@ -103,16 +103,24 @@ def check(found: Sequence[Database], spec: PoolerSpec, available: int | None, ve
         if value < low:
             problems.append(Problem(name, f"{value} is below {low}"))
     problems += [
-        Problem("pgstead_databases", f"{database.name!r}: PgBouncer's files take only letters, digits, _ . - in a database's name")
+        Problem(
+            "pgstead_databases",
+            f"{database.name!r}: PgBouncer's files take only letters, digits, _ . - in a database's name",
+        )
         for database in found
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", database.name)
     ]
     if version < (1, 19) and spec.server_host:
         problems.append(
-            Problem("pgbouncer_server_host", "PgBouncer before 1.19 looks secrets up only through the local socket: leave it empty")
+            Problem(
+                "pgbouncer_server_host",
+                "PgBouncer before 1.19 looks secrets up only through the local socket: leave it empty",
+            )
         )
     if version < (1, 19) and spec.processes > 1:
-        problems.append(Problem("pgbouncer_processes", "several processes need [peers], which PgBouncer 1.19 brought: use 1"))
+        problems.append(
+            Problem("pgbouncer_processes", "several processes need [peers], which PgBouncer 1.19 brought: use 1")
+        )
     problems += [problem for database in found for problem in _limit_problems(database, spec)]
     most = demand(found, spec)
     if available is not None and most > available:
@@ -179,7 +187,11 @@ def settings(spec: PoolerSpec, version: Version, process: int = 0) -> tuple[Sett
         ("pool_mode", spec.pool_mode, "a server connection is held for one transaction"),
         ("max_client_conn", str(spec.max_client_connections), "clients that may wait here at once"),
         ("default_pool_size", str(spec.default_pool_size), "server connections for each user and database"),
-        ("reserve_pool_size", str(spec.reserve_pool_size), "more of them when a client has waited reserve_pool_timeout"),
+        (
+            "reserve_pool_size",
+            str(spec.reserve_pool_size),
+            "more of them when a client has waited reserve_pool_timeout",
+        ),
         ("reserve_pool_timeout", "3", "seconds"),
         ("max_db_connections", str(spec.max_db_connections), "all pools of one database together"),
         ("query_timeout", str(spec.query_timeout), "seconds; 0 is none"),
@@ -209,7 +221,10 @@ def settings(spec: PoolerSpec, version: Version, process: int = 0) -> tuple[Sett
     if version >= (1, 21):
         rows.append(("max_prepared_statements", "200", "protocol-level prepared statements work in transaction pools"))
     if several:
-        rows += [("so_reuseport", "1", "several processes share the port"), ("peer_id", str(process), "cancel reaches its process")]
+        rows += [
+            ("so_reuseport", "1", "several processes share the port"),
+            ("peer_id", str(process), "cancel reaches its process"),
+        ]
     return tuple(Setting(name, value, reason) for name, value, reason in rows)
 
 

@@ -90,7 +90,9 @@ def plan_pooler(raw: Mapping[str, Any], facts: Mapping[str, Any], available: int
         problems.append(Problem("pgbouncer", "is not in this host's package sources"))
         return PoolerPlan(version="", problems=tuple(problems))
     version = pooler.parse_version(text)
-    problems += pooler.check(found, spec, _available(facts, spec.server_port) if available is None else available, version)
+    problems += pooler.check(
+        found, spec, _available(facts, spec.server_port) if available is None else available, version
+    )
     several = spec.processes > 1
     numbers = range(1, spec.processes + 1) if several else range(1)
     return PoolerPlan(

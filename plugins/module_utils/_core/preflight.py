@@ -74,16 +74,23 @@ def _machine(facts: Mapping[str, Any], expected: Expectation) -> list[Problem]:
     free = (facts["disks"].get("data") or {}).get("free")
     if free is not None and free < MINIMUM_FREE_DISK and not _ours(facts, expected.instance):
         where = facts["disks"]["data"]["mount"]
-        problems.append(Problem("disk", f"{human_size(free)} free on {where}: at least {human_size(MINIMUM_FREE_DISK)}"))
+        problems.append(
+            Problem("disk", f"{human_size(free)} free on {where}: at least {human_size(MINIMUM_FREE_DISK)}")
+        )
     if not facts["hostname_resolves"]:
         problems.append(
-            Problem("name resolution", f"{facts['hostname']!r} does not resolve on the host itself: add it to /etc/hosts")
+            Problem(
+                "name resolution", f"{facts['hostname']!r} does not resolve on the host itself: add it to /etc/hosts"
+            )
         )
     if expected.controller_epoch is not None:
         skew = facts["epoch"] - expected.controller_epoch
         if abs(skew) > CLOCK_TOLERANCE_SECONDS:
             problems.append(
-                Problem("clock", f"is {skew:+.0f} s off the controller's: start a time service (certificates, recovery times)")
+                Problem(
+                    "clock",
+                    f"is {skew:+.0f} s off the controller's: start a time service (certificates, recovery times)",
+                )
             )
     return problems
 
@@ -123,7 +130,10 @@ def _clusters(facts: Mapping[str, Any], expected: Expectation) -> list[Problem]:
             problems.append(Problem("postgresql_port", f"another program listens on {instance.port}: choose another"))
         if facts["data_directory_state"] == "occupied":
             problems.append(
-                Problem("postgresql_data_directory", f"{instance.data_directory} is not empty, and no cluster is known there")
+                Problem(
+                    "postgresql_data_directory",
+                    f"{instance.data_directory} is not empty, and no cluster is known there",
+                )
             )
     return problems
 

@@ -96,7 +96,9 @@ def _choices(spec: Mapping[str, Any]) -> list[Problem]:
     if spec.get("max_connections") is not None and int(spec["max_connections"]) < 10:
         problems.append(Problem("postgresql_max_connections", f"{spec['max_connections']} is below 10"))
     if not re.fullmatch(r"[A-Za-z0-9_.]+", str(spec["cluster_name"])):
-        problems.append(Problem("postgresql_cluster_name", "takes letters, digits, _ and . (it is part of paths and units)"))
+        problems.append(
+            Problem("postgresql_cluster_name", "takes letters, digits, _ and . (it is part of paths and units)")
+        )
     tls = spec.get("tls") or {}
     if bool(tls.get("certificate")) != bool(tls.get("key")):
         problems.append(Problem("postgresql_tls", "certificate and key belong together: give both, or neither"))
@@ -127,7 +129,10 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
     if problems:
         # settings computed from refused input would only add noise
         return ServerPlan(instance, usable, problems=(*problems, *_databases(spec)))
-    libraries = (*DEFAULT_LIBRARIES, *(str(name) for name in strings(spec["preload_libraries"]) if name not in DEFAULT_LIBRARIES))
+    libraries = (
+        *DEFAULT_LIBRARIES,
+        *(str(name) for name in strings(spec["preload_libraries"]) if name not in DEFAULT_LIBRARIES),
+    )
     connections = None if spec.get("max_connections") is None else int(spec["max_connections"])
     computed = (
         *baseline(instance, spec["environment"], libraries, float(spec["sample_rate"]), usable.data_disk_bytes),
@@ -137,8 +142,10 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
     problems += [*conflicts, *check(settings, instance.version, libraries), *_databases(spec)]
     own = hba.default_lines(strings(spec["client_networks"]), spec["monitoring_role"])
     declared = hba.declared_lines(spec["hba_lines"])
-    problems += hba.check(declared, strings(spec["client_networks"]), own)
-    certificate, unusable = plan_certificate(spec.get("tls") or {}, strings(spec["tls_names"]), int(spec["tls_renew_days"]), facts)
+    problems += [*hba.check(declared, strings(spec["client_networks"]), own), *hba.check_ident(spec["ident_lines"])]
+    certificate, unusable = plan_certificate(
+        spec.get("tls") or {}, strings(spec["tls_names"]), int(spec["tls_renew_days"]), facts
+    )
     problems += unusable
     memory: Mapping[str, int] = {}
     available = None
@@ -150,6 +157,8 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
         memory = asdict(spent) | {"total": spent.total}
         reserved = [("superuser_reserved_connections", "3"), ("reserved_connections", "0")]
         available = parse_count(values["max_connections"]) - sum(parse_count(values.get(*pair)) for pair in reserved)
+        if available < 1:
+            problems.append(Problem("postgresql_settings", "more connections are reserved than max_connections allows"))
     return ServerPlan(
         instance=instance,
         resources=usable,
@@ -167,7 +176,13 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
 
 def packages(version: int) -> tuple[str, ...]:
     """Return the Debian packages of a server: the server, its client, the driver of our modules, the CA tools."""
-    return (f"postgresql-{version}", f"postgresql-client-{version}", "python3-psycopg2", "python3-cryptography", "ssl-cert")
+    return (
+        f"postgresql-{version}",
+        f"postgresql-client-{version}",
+        "python3-psycopg2",
+        "python3-cryptography",
+        "ssl-cert",
+    )
 
 
 def _databases(spec: Mapping[str, Any]) -> tuple[Problem, ...]:

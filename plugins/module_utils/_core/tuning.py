@@ -130,7 +130,7 @@ def tune(
         *_memory(resources, shape, profile, connections or shape.connections, connections is not None),
         *_wal(resources, shape, version),
         *_planner(resources, shape, version),
-        *_workers(resources, shape, profile, version),
+        *_workers(resources, shape, profile),
         *_autovacuum(resources),
     )
 
@@ -139,9 +139,7 @@ def _floor(size: float, step: int, low: int, high: int) -> int:
     return max(low, min(high, int(size) // step * step))
 
 
-def _memory(
-    resources: Resources, shape: Profile, profile: str, connections: int, given: bool
-) -> tuple[Setting, ...]:
+def _memory(resources: Resources, shape: Profile, profile: str, connections: int, given: bool) -> tuple[Setting, ...]:
     memory = resources.memory_bytes
     ram = human_size(memory)
     shared = _floor(memory * shape.shared_share, 16 * MB, 32 * MB, 64 * GB)
@@ -157,7 +155,11 @@ def _memory(
             str(connections),
             "postgresql_max_connections" if given else f"the {profile} profile; clients beyond it wait in PgBouncer",
         ),
-        Setting("shared_buffers", format_size(shared), f"{shape.shared_share:.1%} of {ram}, at most 64 GB: the page cache has the rest"),
+        Setting(
+            "shared_buffers",
+            format_size(shared),
+            f"{shape.shared_share:.1%} of {ram}, at most 64 GB: the page cache has the rest",
+        ),
         Setting(
             "effective_cache_size",
             format_size(_floor(memory * 0.75, 16 * MB, 64 * MB, 1024 * GB)),
@@ -170,7 +172,9 @@ def _memory(
             f"({connections} connections x {shape.nodes:g} sorts or hashes each), at most 1 GB",
         ),
         Setting("hash_mem_multiplier", "2.0", "a hash that spills costs more than a sort that spills"),
-        Setting("maintenance_work_mem", format_size(maintenance), f"1/16 of {ram}, at most 2 GB: index builds, VALIDATE"),
+        Setting(
+            "maintenance_work_mem", format_size(maintenance), f"1/16 of {ram}, at most 2 GB: index builds, VALIDATE"
+        ),
         Setting("autovacuum_work_mem", format_size(vacuum), f"1/64 of {ram} for each autovacuum worker"),
         Setting("huge_pages", "try", "used when the kernel has them reserved (vm.nr_hugepages, see sysctl.d)"),
     )
@@ -211,7 +215,8 @@ def _planner(resources: Resources, shape: Profile, version: int) -> tuple[Settin
         Setting(
             "random_page_cost",
             "4.0" if spinning else "1.1",
-            f"{resources.storage}: a random read costs " + ("a seek" if spinning else "about what a sequential one does"),
+            f"{resources.storage}: a random read costs "
+            + ("a seek" if spinning else "about what a sequential one does"),
         ),
         Setting("effective_io_concurrency", str(depth), f"requests that {resources.storage} storage serves at once"),
         Setting(
@@ -225,7 +230,9 @@ def _planner(resources: Resources, shape: Profile, version: int) -> tuple[Settin
         Setting(
             "jit",
             "on" if shape.parallel_share >= 1 else "off",
-            "compiling pays for long scans" if shape.parallel_share >= 1 else "compiling costs more than short queries gain",
+            "compiling pays for long scans"
+            if shape.parallel_share >= 1
+            else "compiling costs more than short queries gain",
         ),
     ]
     if version >= 18:
@@ -233,7 +240,7 @@ def _planner(resources: Resources, shape: Profile, version: int) -> tuple[Settin
     return tuple(settings)
 
 
-def _workers(resources: Resources, shape: Profile, profile: str, version: int) -> tuple[Setting, ...]:
+def _workers(resources: Resources, shape: Profile, profile: str) -> tuple[Setting, ...]:
     cpus = resources.cpus
     parallel = max(1, round(cpus * shape.parallel_share))
     return (
@@ -245,7 +252,9 @@ def _workers(resources: Resources, shape: Profile, profile: str, version: int) -
             f"{shape.parallel_share:.0%} of the processors for one query of the {profile} profile",
         ),
         Setting(
-            "max_parallel_maintenance_workers", str(max(1, min(cpus // 2, 8))), "half of the processors for one index build"
+            "max_parallel_maintenance_workers",
+            str(max(1, min(cpus // 2, 8))),
+            "half of the processors for one index build",
         ),
     )
 
@@ -259,9 +268,13 @@ def _autovacuum(resources: Resources) -> tuple[Setting, ...]:
     limit = 300 if resources.storage == "hdd" else 2000
     return (
         Setting("autovacuum_max_workers", str(vacuum_workers(resources)), "3, and one more for each 8 processors"),
-        Setting("autovacuum_vacuum_scale_factor", "0.05", "vacuum after 5% dead rows: short runs instead of rare long ones"),
+        Setting(
+            "autovacuum_vacuum_scale_factor", "0.05", "vacuum after 5% dead rows: short runs instead of rare long ones"
+        ),
         Setting("autovacuum_analyze_scale_factor", "0.02", "fresh statistics after 2% changed rows"),
-        Setting("autovacuum_vacuum_insert_scale_factor", "0.1", "insert-only tables get visibility maps and freezing early"),
+        Setting(
+            "autovacuum_vacuum_insert_scale_factor", "0.1", "insert-only tables get visibility maps and freezing early"
+        ),
         Setting(
             "autovacuum_vacuum_cost_limit", str(limit), f"{resources.storage} storage keeps up with a quicker vacuum"
         ),

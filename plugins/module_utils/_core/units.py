@@ -38,7 +38,7 @@ def split_number(text: str) -> tuple[Fraction, str]:
 def parse_size(text: str | int, default_unit: str = "B") -> int:
     """Return bytes. `default_unit` (a key of SIZE_UNITS) applies where the text names none. Raises ValueError."""
     number, unit = split_number(str(text))
-    factor = SIZE_UNITS.get(unit if unit else default_unit)
+    factor = SIZE_UNITS.get(unit or default_unit)
     if factor is None or unit in ("8kB", "16MB"):
         raise ValueError(f"{text!r} has no size unit PostgreSQL knows: use one of {', '.join(SIZE_WORDS)}")
     return int(number * factor)
@@ -47,7 +47,7 @@ def parse_size(text: str | int, default_unit: str = "B") -> int:
 def parse_duration_ms(text: str | int, default_unit: str = "ms") -> Fraction:
     """Return milliseconds. `default_unit` applies where the text names none. Raises ValueError."""
     number, unit = split_number(str(text))
-    factor = TIME_UNITS.get(unit if unit else default_unit)
+    factor = TIME_UNITS.get(unit or default_unit)
     if factor is None:
         raise ValueError(f"{text!r} has no time unit PostgreSQL knows: use one of {', '.join(TIME_UNITS)}")
     return number * factor

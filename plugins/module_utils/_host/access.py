@@ -26,7 +26,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         raise SpecError(problems)
     target = Target(SOCKETS, int(params["port"]))
     # a bare host in check mode has neither driver nor socket: everything would follow
-    connected = not context.check_mode or has_driver() and Path(f"{SOCKETS}/.s.PGSQL.{target.port}").exists()
+    connected = not context.check_mode or (has_driver() and Path(f"{SOCKETS}/.s.PGSQL.{target.port}").exists())
     observed = observe(target, [d.name for d in wanted], _expected(wanted)) if connected else Observed()
     steps = plan(wanted, params["monitoring_role"], observed)
     count = sum(len(items) for items in steps.values())

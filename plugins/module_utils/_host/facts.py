@@ -36,7 +36,9 @@ _CAP_SYS_RESOURCE = 24
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 
 
-def observe(run: Run, version: int, data_directory: str, tls: tuple[str, str], directories: Sequence[str]) -> dict[str, Any]:
+def observe(
+    run: Run, version: int, data_directory: str, tls: tuple[str, str], directories: Sequence[str]
+) -> dict[str, Any]:
     """Look at this host; `run` executes a command and returns (exit code, output, errors), `tls` is (certificate, key)."""
     hostname = socket.gethostname()
     seen, majors = _packages(run, version)
@@ -127,7 +129,9 @@ def _packages(run: Run, version: int) -> tuple[dict[str, dict[str, str]], list[i
     majors = [f"postgresql-{major}" for major in range(14, 19)]
     _code, out, _err = run(["apt-cache", "policy", *sorted({*names, *majors})])
     found: dict[str, dict[str, str]] = {}
-    for name, installed, candidate in re.findall(r"^(\S+):\n\s+Installed: (\S+)\n\s+Candidate: (\S+)", out, re.MULTILINE):
+    for name, installed, candidate in re.findall(
+        r"^(\S+):\n\s+Installed: (\S+)\n\s+Candidate: (\S+)", out, re.MULTILINE
+    ):
         found[name] = {
             "installed": "" if installed == "(none)" else installed,
             "candidate": "" if candidate == "(none)" else candidate,

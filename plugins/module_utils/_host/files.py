@@ -79,8 +79,8 @@ def write(file: Wanted) -> None:
         owner = int(file.owner) if file.owner.isdigit() else pwd.getpwnam(file.owner).pw_uid
         group = int(file.group) if file.group.isdigit() else grp.getgrnam(file.group).gr_gid
         os.chown(name, owner, group)
-        os.chmod(name, file.mode)
-        os.replace(name, file.path)
+        Path(name).chmod(file.mode)
+        Path(name).replace(file.path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

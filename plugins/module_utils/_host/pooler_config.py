@@ -53,7 +53,7 @@ class PoolerApplier:
             if not service.is_active(self.context.run, process["unit"]):
                 verdicts.append((process, "start"))
                 continue
-            in_force = pooler_admin.show_config(self._console(process))
+            in_force = pooler_admin.show_config(self._running(process))
             different = mismatches(process["content"], in_force)
             outdated = shared or self._loaded(process) != self._fingerprint(process)
             action = "restart" if needs_restart(different) else "reload" if different or outdated else ""
@@ -104,6 +104,11 @@ class PoolerApplier:
 
     def _console(self, process: Mapping[str, Any]) -> Any:
         return pooler_admin.console(process["socket_directory"], self.port)
+
+    def _running(self, process: Mapping[str, Any]) -> Any:
+        """Return the console of the process that runs, whose port may be about to change."""
+        found = re.search(r"^listen_port = (\d+)$", look(Path(process["path"])).content or "", re.MULTILINE)
+        return pooler_admin.console(process["socket_directory"], int(found[1]) if found else self.port)
 
     def _perform(self, process: Mapping[str, Any], action: str) -> None:
         if not action:
@@ -162,7 +167,7 @@ class PoolerApplier:
             if look(Path(process["path"])).content is None:
                 continue  # there was no earlier configuration to serve with
             if service.is_active(self.context.run, process["unit"]):
-                pooler_admin.reload(self._console(process))
+                pooler_admin.reload(self._running(process))
             else:
                 service.control(self.context.run, "restart", process["unit"])
 
@@ -185,7 +190,7 @@ class PoolerApplier:
 
     def _try(self, staged: Path, sockets: Path, account: pwd.struct_passwd) -> None:
         groups = [int(g) for g in self.context.run(["id", "-G", USER])[1].split()]
-        with subprocess.Popen(
+        with subprocess.Popen(  # noqa: S603 - a fixed program on a file of our own
             ["/usr/sbin/pgbouncer", str(staged)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -204,7 +209,9 @@ class PoolerApplier:
             words = (trial.communicate()[1] or "").strip()
         bad = [line for line in words.splitlines() if re.search(r"\b(ERROR|FATAL|WARNING)\b", line)]
         if not alive or any("ERROR" in line or "FATAL" in line for line in bad):
-            raise ConfigurationRefused("PgBouncer refuses the new configuration: " + " | ".join(bad or [words or "no message"]))
+            raise ConfigurationRefused(
+                "PgBouncer refuses the new configuration: " + " | ".join(bad or [words or "no message"])
+            )
 
 
 _SETTING = re.compile(r"^([a-z_]+) = (.*)$")

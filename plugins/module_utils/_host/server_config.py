@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,9 @@ class Applier:
             return Outcome(True, self._data(changed, ("start",), ()), diff(self.wanted()))
         state = serving.read(Target("/var/run/postgresql", self._running_port()))
         waiting = tuple(sorted({*state.pending, *needs_restart(changed, self.version)}))
-        restart = bool(waiting) and self.restart_policy != "never" or bool(files) and self.restart_policy == "always"
+        restart = (bool(waiting) and self.restart_policy != "never") or (
+            bool(files) and self.restart_policy == "always"
+        )
         actions = [*(["reload"] if files or self._stale(state.loaded) else []), *(["restart"] if restart else [])]
         return Outcome(
             bool(files or actions),
@@ -92,7 +94,9 @@ class Applier:
             state = self._into_force(active, running_port, bool(pending_files))
         except (ConfigurationRefused, HostError, ConnectionFailed) as error:
             raise ConfigurationRefused(f"{error} — {self._take_back(before, active)}") from error
-        return Outcome(True, self._data(changed, self.actions, state.pending), shown, self._warnings(state, state.pending))
+        return Outcome(
+            True, self._data(changed, self.actions, state.pending), shown, self._warnings(state, state.pending)
+        )
 
     def _into_force(self, active: bool, running_port: int, files_changed: bool) -> serving.Serving:
         if not active:
@@ -128,11 +132,12 @@ class Applier:
         while True:
             try:
                 serving.read(self.target)
-                return
             except ConnectionFailed:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
+            else:
+                return
 
     def _take_back(self, before: Mapping[Path, Found], was_active: bool) -> str:
         restore(before)
@@ -176,7 +181,9 @@ class Applier:
             for name, (auto, main) in state.overridden.items()
         ]
         if pending:
-            found.append(f"waiting for a restart (postgresql_restart_policy: {self.restart_policy}): {', '.join(pending)}")
+            found.append(
+                f"waiting for a restart (postgresql_restart_policy: {self.restart_policy}): {', '.join(pending)}"
+            )
         return found
 
 
@@ -204,7 +211,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         "proof": "postgres -C and a start on a scratch cluster, then pg_file_settings and pg_hba_file_rules",
         "huge_pages": stage.require(texts, surroundings).huge_pages,
     }
-    started, clock = datetime.now(timezone.utc), time.monotonic()
+    started, clock = datetime.now(UTC), time.monotonic()
     try:
         outcome = applier.apply()
     except ConfigurationRefused as error:
@@ -219,7 +226,12 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
 def _witness(started: datetime, clock: float, status: str, facts: Mapping[str, Any]) -> str:
     """Keep evidence of what was applied, or refused; return its path."""
     begun = started.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return keep(evidence.record("configuration", socket.gethostname(), begun, time.monotonic() - clock, status, facts))
+    seconds = time.monotonic() - clock
+    return keep(
+        evidence.record(
+            "configuration", socket.gethostname(), started=begun, seconds=seconds, status=status, facts=facts
+        )
+    )
 
 
 def _prove(
@@ -231,7 +243,7 @@ def _prove(
     if proof is None and context.check_mode:
         proof = stage.rehearse(texts, prover, memory)
     elif proof is None:
-        started, clock = datetime.now(timezone.utc), time.monotonic()
+        started, clock = datetime.now(UTC), time.monotonic()
         try:
             proof = stage.prove(texts, surroundings, prover, memory)
         except ConfigurationRefused as error:

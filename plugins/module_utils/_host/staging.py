@@ -52,7 +52,9 @@ class Stage:
         """Return the proof, or refuse: nothing unproven is ever applied."""
         found = self.proof(texts, surroundings)
         if found is None:
-            raise ConfigurationRefused("these files have not been proven on this host: run the proof (state: proven) first")
+            raise ConfigurationRefused(
+                "these files have not been proven on this host: run the proof (state: proven) first"
+            )
         return found
 
     def prove(self, texts: Mapping[str, str], surroundings: str, prover: Prover, memory: tuple[int, int]) -> Proof:
@@ -76,8 +78,6 @@ class Stage:
             return Prover(prover.run, prover.version, base / "scratch").prove(base, *memory)
 
     def _directory(self) -> None:
-
-
 
         ROOT.mkdir(exist_ok=True, mode=0o755)
         self.directory.mkdir(parents=True, exist_ok=True)

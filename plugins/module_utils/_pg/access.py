@@ -77,9 +77,7 @@ def _acl(items: Sequence[str]) -> Acl:
     return frozenset((item.rsplit("=", 1)[0], item.rsplit("=", 1)[1]) for item in items)
 
 
-def observe(
-    target: Target, names: Sequence[str], expected: dict[str, list[tuple[str, str, str]]]
-) -> Observed:
+def observe(target: Target, names: Sequence[str], expected: dict[str, list[tuple[str, str, str]]]) -> Observed:
     """Read the cluster and the named databases; `expected` maps a database to (role, kind, privilege) to look for."""
     with connect(target) as connection:
         roles = {
@@ -103,7 +101,7 @@ def _inside(target: Target, expected: Sequence[tuple[str, str, str]]) -> dict[st
         lacking: dict[str, dict[tuple[str, str], frozenset[str]]] = {}
         for schema, role, kind, privilege in rows(connection, _DEFAULTS):
             _add(defaults, schema, (role, kind), privilege)
-        columns = tuple([list(column) for column in zip(*expected)]) or ([], [], [])
+        columns = tuple([list(column) for column in zip(*expected, strict=True)]) or ([], [], [])
         for schema, role, kind, privilege in rows(connection, _LACKING, columns):
             _add(lacking, schema, (role, kind), privilege)
         return {

@@ -115,7 +115,9 @@ class Prover:
         self._postgres([*control, "-m", "fast", "stop"])
         complaints = [line for line in words.splitlines() if "pg_ident.conf" in line or "pg_hba.conf" in line]
         if complaints:
-            raise ConfigurationRefused("the server refuses the new files: " + server_words("\n".join(complaints), staged))
+            raise ConfigurationRefused(
+                "the server refuses the new files: " + server_words("\n".join(complaints), staged)
+            )
 
 
 def server_words(text: str, staged: Path) -> str:
