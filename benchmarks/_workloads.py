@@ -27,12 +27,12 @@ class Size:
 
 FULL = Size(
     scale=50,
-    segment_transactions=120_000,
+    segment_transactions=100_000,
     select_transactions=320_000,
     orders=500_000,
     customers=400_000,
     events=3_000_000,
-    burst_transactions=60_000,
+    burst_transactions=40_000,
 )
 QUICK = Size(
     scale=10,

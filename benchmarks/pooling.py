@@ -13,8 +13,9 @@ backends and PgBouncer, read every few seconds while the clients work, the large
 the kernel calls a page of shared_buffers private while only one process has touched it, which would charge a few busy
 backends for the cache. Resident set sizes are never summed: each counts shared_buffers again. Throughput is pgbench's simple-update (no contended branch row) in the
 extended protocol (with -M prepared pgbench waits for each PREPARE in a blocking way, which starves the clients that hold
-the pool's servers), the same number of transactions for every way, connecting not counted. Connect time is measured with a new connection for each transaction (pgbench -C -S). Few
-clients lose throughput through a pooler that has to share two processors with the server: that is printed too.
+the pool's servers), the same number of transactions for every way, connecting not counted. Connect time is measured with
+a new connection for each transaction (pgbench -C -S). Few clients lose throughput through a pooler that has to share two
+processors with the server: that is printed too.
 """
 
 from __future__ import annotations

@@ -32,14 +32,15 @@ def test_tune_explains_itself() -> None:
         (("-4GB", 8), "above 0"),
         (("16GB", 0), "above 0"),
         (("16GB", 8, "webscale"), "oltp, analytics"),
-        (("16GB", 8, "oltp", "tape"), "ssd, hdd, network"),
-        (("16GB", 8, "oltp", "ssd", "1 disk"), "B, kB, MB, GB, TB"),
-        (("16GB", 8, "oltp", "ssd", 0, 17, 0), "at least 1"),
+        ({"storage": "tape"}, "ssd, hdd, network"),
+        ({"disk": "1 disk"}, "B, kB, MB, GB, TB"),
+        ({"connections": 0}, "at least 1"),
     ],
 )
-def test_tune_refuses(arguments: tuple[Any, ...], said: str) -> None:
+def test_tune_refuses(arguments: tuple[Any, ...] | dict[str, Any], said: str) -> None:
+    positional, named = (("16GB", 8), arguments) if isinstance(arguments, dict) else (arguments, {})
     with pytest.raises(AnsibleFilterError, match=rf"pgstead.ops.tune: .*{said}"):
-        FILTERS["tune"](*arguments)
+        FILTERS["tune"](*positional, **named)
 
 
 def test_plans_are_plain_data(spec: dict[str, Any], pooler_spec: dict[str, Any], facts: dict[str, Any]) -> None:

@@ -16,7 +16,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown profile": ({"postgresql_profile": "webscale"}, "oltp, analytics, mixed, development"),
     "memory over budget": ({"postgresql_settings": {"work_mem": "512MB"}}, "memory budget"),
     "more memory than there is": ({"postgresql_settings": {"shared_buffers": "900GB"}}, "memory budget"),
-    "pools beyond max_connections": ({"pgbouncer_default_pool_size": 90}, "raise postgresql_max_connections"),
+    "pools beyond max_connections": (
+        {"pgbouncer_default_pool_size": 90, "pgbouncer_max_db_connections": 0},
+        "raise postgresql_max_connections",
+    ),
     "trust": (
         {"postgresql_hba_lines": [{"type": "local", "method": "trust"}]},
         "use peer, scram-sha-256, reject",
@@ -43,11 +46,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "clientcert",
     ),
     "settings that exclude each other": (
-        {"postgresql_settings": {"superuser_reserved_connections": 149, "reserved_connections": 149}},
-        "",
+        {"postgresql_settings": {"superuser_reserved_connections": 150}},
+        "more connections are reserved",
     ),
-    # refused by PgBouncer itself, in a process of its own
-    "a pooler that cannot start": ({"pgbouncer_listen_addresses": ["no such\nport = 1"]}, ""),
+    # refused on the real start, and taken back
+    "a line break in an address": ({"pgbouncer_listen_addresses": ["no such\nport = 1"]}, "nor a host name"),
+    "a pooler that cannot listen": ({"pgbouncer_listen_addresses": ["203.0.113.9"]}, "the previous files are back"),
 }
 
 

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+from .errors import Problem
 
 
 def strings(value: object) -> tuple[str, ...]:
@@ -21,3 +24,12 @@ def strings(value: object) -> tuple[str, ...]:
 def number(value: object) -> int | None:
     """Return an integer, or None for nothing. Raises ValueError for a text that is not one."""
     return None if value in (None, "") else int(str(value))
+
+
+def addresses(variable: str, found: Iterable[str]) -> list[Problem]:
+    """Check addresses to listen on: each is *, an IP address or a host name."""
+    return [
+        Problem(variable, f"{address!r} is neither *, an IP address nor a host name")
+        for address in found
+        if not re.fullmatch(r"\*|[A-Za-z0-9_.:%-]+", address)
+    ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from .databases import Database
 from .errors import Problem
+from .inventory import addresses
 from .tuning import Setting
 
 Version = tuple[int, int]
@@ -121,6 +122,7 @@ def check(found: Sequence[Database], spec: PoolerSpec, available: int | None, ve
         problems.append(
             Problem("pgbouncer_processes", "several processes need [peers], which PgBouncer 1.19 brought: use 1")
         )
+    problems += addresses("pgbouncer_listen_addresses", spec.listen_addresses)
     problems += [problem for database in found for problem in _limit_problems(database, spec)]
     most = demand(found, spec)
     if available is not None and most > available:

@@ -18,7 +18,7 @@ from .baseline import DEFAULT_LIBRARIES, ENVIRONMENTS, Instance, baseline
 from .certificate import CertificatePlan, plan_certificate
 from .errors import Problem
 from .hba import HbaLine, IdentLine
-from .inventory import strings
+from .inventory import addresses, strings
 from .kernel import OPEN_FILES, open_files
 from .preflight import Expectation, resources, verdict
 from .settings import Fragment, as_text, check, literal, merge
@@ -99,6 +99,7 @@ def _choices(spec: Mapping[str, Any]) -> list[Problem]:
         problems.append(
             Problem("postgresql_cluster_name", "takes letters, digits, _ and . (it is part of paths and units)")
         )
+    problems += addresses("postgresql_listen_addresses", strings(spec["listen_addresses"]))
     tls = spec.get("tls") or {}
     if bool(tls.get("certificate")) != bool(tls.get("key")):
         problems.append(Problem("postgresql_tls", "certificate and key belong together: give both, or neither"))

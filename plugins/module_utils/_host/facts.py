@@ -66,7 +66,7 @@ def observe(
         "repository_present": REPOSITORY_FILE.exists(),
         "clusters": clusters(),
         "data_directory_state": _directory_state(Path(data_directory)),
-        "listening_ports": sorted(_listening()),
+        "listening_ports": sorted(listening()),
         "capabilities": {"sys_resource": bool(_effective_capabilities() >> _CAP_SYS_RESOURCE & 1)},
         "limits": {"nofile": _hard_limit("Max open files")},
     }
@@ -184,7 +184,8 @@ def _directory_state(path: Path) -> str:
     return "ours" if str(path) in ours else "occupied"
 
 
-def _listening() -> Iterable[int]:
+def listening() -> Iterable[int]:
+    """Yield the TCP ports that something on this host listens on."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             rows = Path(table).read_text().splitlines()[1:]

@@ -21,7 +21,7 @@ from .._core.pooler import needs_restart, parse_version
 from .._pg import pooler_admin
 from .._shell import Context, Outcome
 from . import service
-from .facts import POOLER_MARKER
+from .facts import POOLER_MARKER, listening
 from .files import Wanted, diff, differing, look, restore, write
 
 USER = "pgbouncer"
@@ -56,7 +56,13 @@ class PoolerApplier:
             in_force = pooler_admin.show_config(self._running(process))
             different = mismatches(process["content"], in_force)
             outdated = shared or self._loaded(process) != self._fingerprint(process)
-            action = "restart" if needs_restart(different) else "reload" if different or outdated else ""
+            action = (
+                "restart"
+                if needs_restart(different) or self._deaf(process)
+                else "reload"
+                if different or outdated
+                else ""
+            )
             verdicts.append((process, action))
         return verdicts
 
@@ -101,6 +107,10 @@ class PoolerApplier:
             for unit in units - wanted
             if service.is_active(self.context.run, unit) or service.is_enabled(self.context.run, unit)
         )
+
+    def _deaf(self, process: Mapping[str, Any]) -> bool:
+        """Say whether nothing listens on the port: some versions start without an address that they cannot have."""
+        return "listen_addr = \n" not in process["content"] and self.port not in set(listening())
 
     def _console(self, process: Mapping[str, Any]) -> Any:
         return pooler_admin.console(process["socket_directory"], self.port)
@@ -155,6 +165,7 @@ class PoolerApplier:
                     log = service.journal(self.context.run, process["unit"])
                     raise HostError(f"{process['unit']} does not answer: {error} | {log}") from error
             else:
+                different = (*different, "listen_addr") if self._deaf(process) else different
                 if not different:
                     return
                 if time.monotonic() > deadline:
@@ -166,7 +177,8 @@ class PoolerApplier:
         for process in self.processes:
             if look(Path(process["path"])).content is None:
                 continue  # there was no earlier configuration to serve with
-            if service.is_active(self.context.run, process["unit"]):
+            restarted = any(action.endswith(process["unit"]) and "reload" not in action for action in self.actions)
+            if service.is_active(self.context.run, process["unit"]) and not restarted:
                 pooler_admin.reload(self._running(process))
             else:
                 service.control(self.context.run, "restart", process["unit"])
