@@ -1,7 +1,7 @@
-"""What every benchmark shares: statistics, tables, verdicts, the description of the host, and the JSON beside the table.
+"""What every benchmark shares: statistics, tables, verdicts, the description of the host, the JSON.
 
-A benchmark prints medians of interleaved rounds with their spread, ends with one verdict line per limit, and exits with 1
-when a limit was missed: a missed figure is reported, never redefined.
+A benchmark prints medians of interleaved rounds with their spread, ends with one verdict line per limit, and exits
+with 1 when a limit was missed: a missed figure is reported, never redefined.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def host_description() -> dict[str, Any]:
 def add_common_arguments(parser: argparse.ArgumentParser, results: str) -> None:
     """Options every benchmark takes."""
     parser.add_argument("--quick", action="store_true", help="short rounds, to see that it works; proves nothing")
-    parser.add_argument("--image", help="container image of the host (default: the first of those known that exists)")
+    parser.add_argument("--image", help="container image of the host (default: the one scripts/setup builds)")
     parser.add_argument("--keep", action="store_true", help="leave the containers running afterwards")
     parser.add_argument("--output", type=Path, default=RESULTS / results, help="where the JSON goes")
 

@@ -1,8 +1,9 @@
 """The four configurations that are compared: Debian's default, PGTune's and Pigsty's formulas, and this collection's.
 
-PGTune and Pigsty are reimplemented from their published formulas (PGTune for "oltp" on SSD, Pigsty's oltp template), each
-with the max_connections it recommends, because work_mem follows from it. Left out everywhere: logging, statistics
-collection, preloaded libraries, replication slots. They cost something, but they are not what is compared here.
+PGTune and Pigsty are reimplemented from their published formulas (PGTune for "oltp" on SSD, Pigsty's oltp template),
+each with the max_connections it recommends, because work_mem follows from it. Left out everywhere: logging,
+statistics collection, preloaded libraries, replication slots. They cost something, but they are not what is compared
+here.
 """
 
 from __future__ import annotations

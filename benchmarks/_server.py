@@ -1,4 +1,4 @@
-"""A PostgreSQL 17 server of Debian 13 in a container, as the benchmarks need it: configured, restarted, loaded, killed."""
+"""A PostgreSQL 17 server of Debian 13 in a container: configured, restarted, loaded, killed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import psycopg2
 import psycopg2.extensions
 from _common import BenchmarkError, need
 
-IMAGES = ("pgstead-host:trixie", "pgstead-bench-dev")
+IMAGE = "pgstead-host:trixie"
 VERSION = 17
 CLUSTER = "bench"
 ROLE = "bench"
@@ -35,12 +35,12 @@ def docker(*arguments: str, stdin: str | None = None, check: bool = True) -> str
 
 
 def choose_image(wanted: str | None) -> str:
-    """The image asked for, or the first known one that exists."""
+    """The image asked for, or the one scripts/setup builds."""
     need("docker", "apt install docker.io, or run scripts/setup")
-    for image in [wanted] if wanted else IMAGES:
-        if docker("image", "ls", "--quiet", image).strip():
-            return image
-    raise BenchmarkError(f"no container image {wanted or ' or '.join(IMAGES)}: run scripts/setup, which builds it")
+    image = wanted or IMAGE
+    if not docker("image", "ls", "--quiet", image).strip():
+        raise BenchmarkError(f"there is no container image {image}: run scripts/setup, which builds {IMAGE}")
+    return image
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class Server:
     def _install(self) -> None:
         self.run(
             "export DEBIAN_FRONTEND=noninteractive; mkdir -p /etc/postgresql-common;"
-            " printf 'create_main_cluster = false\\nadd_include_dir = conf.d\\n' > /etc/postgresql-common/createcluster.conf;"
+            " printf 'create_main_cluster = false\\nadd_include_dir = conf.d\\n'"
+            " > /etc/postgresql-common/createcluster.conf;"
             " command -v pgbench >/dev/null && command -v pgbouncer >/dev/null || { apt-get -qq update;"
             f" apt-get -qq install --no-install-recommends postgresql-{VERSION} pgbouncer procps >/dev/null; }}"
         )

@@ -167,7 +167,7 @@ def huge_sort(server: Server, size: Size) -> dict[str, float]:
 
 
 def recovery(server: Server, size: Size) -> dict[str, float]:
-    """Kill the server after a burst of writes since the last checkpoint asked for; time until it accepts connections."""
+    """Kill the server after a burst of writes; time until it accepts connections again."""
     server.query("CHECKPOINT")
     server.pgbench(
         ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-t", str(size.burst_transactions // CLIENTS)]

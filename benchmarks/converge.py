@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Converge: what `ansible-playbook pgstead.ops.provision` costs: the first run, the run that has nothing to do, the check.
+"""Converge: what provision.yml costs on its first run, with nothing to do, and in check mode.
 
-Method. A fresh Debian 13 container with systemd per repetition of the first run, made by molecule/shared/create.yml as the
-tests make theirs; the inventory is inventories/quickstart with the host renamed. Wall time is that of the whole
-ansible-playbook process, its start included. The first run is followed by no-op runs and runs with --check; medians, the
-median absolute deviation and all seconds are kept. Tasks are those the JSON callback reports; skipped ones count, because
-they cost too. Packages come from the Debian mirror, so the first run contains the network; the no-op does not.
+Method. A fresh Debian 13 container with systemd per repetition of the first run, made by molecule/shared/create.yml
+as the tests make theirs; the inventory is inventories/quickstart with the host renamed. Wall time is that of the
+whole ansible-playbook process, its start included. The first run is followed by no-op runs and runs with --check;
+medians, the median absolute deviation and all seconds are kept. Tasks are those the JSON callback reports; skipped
+ones count, because they cost too. Packages come from the Debian mirror, so the first run contains the network; the
+no-op does not.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Run:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
     add_common_arguments(parser, "converge.json")
     parser.add_argument("--first-runs", type=int, default=0, help="fresh hosts (3; quick: 1)")
     parser.add_argument("--repeats", type=int, default=0, help="no-op and check runs, over all hosts (6; quick: 2)")

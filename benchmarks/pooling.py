@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
 """Pooling: many clients directly against PostgreSQL, and the same clients through PgBouncer, on the same server.
 
-Method. One container with PostgreSQL 17 and PgBouncer of Debian 13; pgbench runs in it and reaches both over TCP on the
-loopback address with SCRAM and TLS, and PgBouncer reaches the server the same way, so that both ways pay for encryption.
-Three ways are compared: direct; a pool of 25 servers; the role's default pool (25 and a reserve of 10, at most 100
-connections to a database) with the reserve in use, which is its worst case for one user and one database. Each way runs
-with 1000 clients and with 25, interleaved: every round runs every case once, in rotating order. Figures are medians with
-the median absolute deviation.
+Method. One container with PostgreSQL 17 and PgBouncer of Debian 13; pgbench runs in it and reaches both over TCP on
+the loopback address with SCRAM and TLS, and PgBouncer reaches the server the same way, so that both ways pay for
+encryption. Three ways are compared: direct; a pool of 25 servers; the role's default pool (25 and a reserve of 10, at
+most 100 connections to a database) with the reserve in use, which is its worst case for one user and one database.
+Each way runs with 1000 clients and with 25, interleaved: every round runs every case once, in rotating order. Figures
+are medians with the median absolute deviation.
 
 Memory is private memory only: the sum of Private_Clean, Private_Dirty and Private_Hugetlb from smaps over all client
-backends and PgBouncer, read every few seconds while the clients work, the largest reading. Shared mappings are left out:
-the kernel calls a page of shared_buffers private while only one process has touched it, which would charge a few busy
-backends for the cache. Resident set sizes are never summed: each counts shared_buffers again. Throughput is pgbench's simple-update (no contended branch row) in the
-extended protocol (with -M prepared pgbench waits for each PREPARE in a blocking way, which starves the clients that hold
-the pool's servers), the same number of transactions for every way, connecting not counted. Connect time is measured with
-a new connection for each transaction (pgbench -C -S). Few clients lose throughput through a pooler that has to share two
-processors with the server: that is printed too.
+backends and PgBouncer, read every few seconds while the clients work, the largest reading. Shared mappings are left
+out: the kernel calls a page of shared_buffers private while only one process has touched it, which would charge a few
+busy backends for the cache. Resident set sizes are never summed: each counts shared_buffers again. Throughput is
+pgbench's simple-update (no contended branch row) in the extended protocol (with -M prepared pgbench waits for each
+PREPARE in a blocking way, which starves the clients that hold the pool's servers), the same number of transactions
+for every way, connecting not counted. Connect time is measured with a new connection for each transaction (pgbench -C
+-S). Few clients lose throughput through a pooler that has to share two processors with the server: that is printed
+too.
 """
 
 from __future__ import annotations
@@ -71,17 +72,18 @@ def ways(options: argparse.Namespace) -> list[Way]:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
     add_common_arguments(parser, "pooling.json")
     parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds (5; quick: 1)")
     parser.add_argument("--pool", type=int, default=25, help="the role's pgbouncer_default_pool_size")
     parser.add_argument("--reserve", type=int, default=10, help="the role's pgbouncer_reserve_pool_size")
     parser.add_argument("--max-db-connections", type=int, default=100, help="the role's pgbouncer_max_db_connections")
+    parser.add_argument("--no-tls", action="store_true", help="without encryption, to see what TLS costs the pooler")
     return parser.parse_args()
 
 
-def ini(way: Way) -> str:
-    """pgbouncer.ini with the role's sizes; the reserve is used after 0.1 s, so that it is measured and not only allowed."""
+def ini(way: Way, tls: str) -> str:
+    """pgbouncer.ini with the role's sizes; the reserve is used after 0.1 s: measured, not only allowed."""
     settings = {
         "listen_addr": "127.0.0.1",
         "listen_port": PORT,
@@ -100,10 +102,10 @@ def ini(way: Way) -> str:
         "max_prepared_statements": 200,
         "query_wait_timeout": 120,
         "server_idle_timeout": 600,
-        "client_tls_sslmode": "require",
+        "client_tls_sslmode": tls,
         "client_tls_cert_file": "/etc/ssl/certs/ssl-cert-snakeoil.pem",
         "client_tls_key_file": "/etc/ssl/private/ssl-cert-snakeoil.key",
-        "server_tls_sslmode": "require",
+        "server_tls_sslmode": tls,
     }
     lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
     return f"[databases]\nbench = host=127.0.0.1 port=5432 dbname=bench\n[pgbouncer]\n{lines}"
@@ -112,8 +114,8 @@ def ini(way: Way) -> str:
 class Bench:
     """The server, and the pooler of the moment."""
 
-    def __init__(self, server: Server, transactions: int) -> None:
-        self.server, self.transactions = server, transactions
+    def __init__(self, server: Server, transactions: int, tls: str) -> None:
+        self.server, self.transactions, self.tls = server, transactions, tls
         verifier = server.query(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{ROLE}'")[0][0]
         server.write("/etc/pgbouncer/userlist.txt", f'"{ROLE}" "{verifier}"\n')
 
@@ -121,12 +123,12 @@ class Bench:
         """Stop the pooler, and start it as this way wants it."""
         self.server.run("pkill -KILL -x pgbouncer || true; rm -f /tmp/pgbouncer.pid")
         if way.pool:
-            self.server.write(INI, ini(way))
+            self.server.write(INI, ini(way, self.tls))
             self.server.run(f"pgbouncer -d -q {INI}", user="postgres")
             time.sleep(0.5)
 
     def _pgbench(self, way: Way, clients: int, *options: str) -> tuple[float, float]:
-        environment = f"PGPASSWORD={self.server.password} PGSSLMODE=require"
+        environment = f"PGPASSWORD={self.server.password} PGSSLMODE={self.tls}"
         result = self.server.pgbench(
             ["-h", "127.0.0.1", "-p", str(way.port), "-U", ROLE, "-n", "-c", str(clients), "-j", "2", *options],
             environment,
@@ -142,7 +144,7 @@ class Bench:
         return backends, self._private("$(pgrep -x pgbouncer)"), len(rows)
 
     def _private(self, pids: str) -> float:
-        """Private bytes of processes, shared mappings left out: a page of shared_buffers that one process touched is not its."""
+        """Private bytes of processes, without shared mappings: a buffer only one of them touched is not its own."""
         awk = '/^[0-9a-f]+-/ {ours = $2 ~ /p$/} /^Private_/ && ours {kb += $2} END {printf "%d", kb}'
         read = f"for pid in {pids}; do cat /proc/$pid/smaps 2>/dev/null || true; done | awk '{awk}'"
         return float(self.server.run(read, user="postgres")) * 1024
@@ -246,7 +248,8 @@ def run() -> int:
     with Server("pgstead-bench-pooling", choose_image(options.image), keep=options.keep) as server:
         server.configure(settings)
         server.pgbench_init(10 if options.quick else 50)
-        bench = Bench(server, 40_000 if options.quick else 60_000)
+        tls = "disable" if options.no_tls else "require"
+        bench = Bench(server, 40_000 if options.quick else 120_000, tls)
         results = measure(bench, compared, options.rounds or (1 if options.quick else 5))
         versions = server.run(f"pgbouncer --version | head -n 1; /usr/lib/postgresql/{VERSION}/bin/postgres --version")
     found = {case: {key: summarise([one[key] for one in many]) for key in many[0]} for case, many in results.items()}
@@ -255,6 +258,7 @@ def run() -> int:
         "versions": versions.splitlines(),
         "ways": [asdict(way) for way in compared],
         "settings": settings,
+        "tls": tls,
         "figures": found,
         "rounds": results,
     }

@@ -1,33 +1,35 @@
 #!/usr/bin/env python3
-"""Tuning: Debian's default, PGTune's and Pigsty's formulas, and this collection's settings, on the same server and data.
+"""Tuning: Debian's default, PGTune's and Pigsty's formulas, and this collection's, on the same server and data.
 
-Method. One container with PostgreSQL 17 of Debian 13, one cluster with data checksums, one data set. Each configuration
-is a file in conf.d and a restart, after which everything is read once (pg_prewarm), so nobody pays for a cold cache. The
-rounds are interleaved: every round runs every configuration once, and the order rotates from round to round, so that a
-slow minute of the machine falls on all of them. Figures are medians with the median absolute deviation (MAD).
+Method. One container with PostgreSQL 17 of Debian 13, one cluster with data checksums, one data set. Each
+configuration is a file in conf.d and a restart, after which everything is read once (pg_prewarm), so nobody pays for
+a cold cache. The rounds are interleaved: every round runs every configuration once, and the order rotates from round
+to round, so that a slow minute of the machine falls on all of them. Figures are medians with the median absolute
+deviation (MAD).
 
-WAL per transaction. Every configuration runs the same number of TPC-B transactions in two equal segments. A CHECKPOINT
-stands before the first segment and one ends each segment: the same commands, at the same transaction counts, in every
-configuration, with checkpoint_timeout and max_wal_size left as each configuration has them. So the window is exactly two
-whole checkpoint cycles for a configuration that would have gone on longer, and more than two for one whose max_wal_size
-asks for checkpoints in between (the column "checkpoints" counts those completed, from pg_stat_checkpointer). WAL is the
-distance of insert positions over the whole window, the checkpoints' own records included. This favours short intervals:
-a page is written whole to WAL on its first change after a checkpoint, so the WAL per transaction of a cycle falls with
-its length, and cutting a 15-minute cycle to some seconds can only overstate the WAL of a configuration with long cycles.
-What is printed is an upper bound for PGTune, Pigsty and pgstead; for Debian, whose natural cycle at this rate is shorter
-than a segment, it overstates by the one cycle that is cut short. pgbench's rows are blanks and flatter wal_compression;
-the full-page images per transaction, which compression does not change, are printed beside.
+WAL per transaction. Every configuration runs the same number of TPC-B transactions in two equal segments. A
+CHECKPOINT stands before the first segment and one ends each segment: the same commands, at the same transaction
+counts, in every configuration, with checkpoint_timeout and max_wal_size left as each configuration has them. So the
+window is exactly two whole checkpoint cycles for a configuration that would have gone on longer, and more than two
+for one whose max_wal_size asks for checkpoints in between (the column "checkpoints" counts those completed, from
+pg_stat_checkpointer). WAL is the distance of insert positions over the whole window, the checkpoints' own records
+included. This favours short intervals: a page is written whole to WAL on its first change after a checkpoint, so the
+WAL per transaction of a cycle falls with its length, and cutting a 15-minute cycle to some seconds can only overstate
+the WAL of a configuration with long cycles. What is printed is an upper bound for PGTune, Pigsty and pgstead; for
+Debian, whose natural cycle at this rate is shorter than a segment, it overstates by the one cycle that is cut short.
+pgbench's rows are blanks and flatter wal_compression; the full-page images per transaction, which compression does
+not change, are printed beside.
 
-Throughput of TPC-B is transactions over the time of both segments including the three times CHECKPOINT is waited for, so
-that writing back what a segment dirtied is part of the work of whoever put it off.
+Throughput of TPC-B is transactions over the time of both segments and of the CHECKPOINT that ends each, so that
+writing back what a segment dirtied is part of the work of whoever put it off.
 
-Crash recovery: after a CHECKPOINT and a fixed number of transactions all processes are killed; the time from the start
-command until a connection is accepted. The kernel's page cache survives: it is a process crash, not a power cut. Large
-max_wal_size and long checkpoint_timeout are paid for here, which is why it stands beside.
+Crash recovery: after a CHECKPOINT and a fixed number of transactions all processes are killed; the time from the
+start command until a connection is accepted. The kernel's page cache survives: it is a process crash, not a power
+cut. Large max_wal_size and long checkpoint_timeout are paid for here, which is why it stands beside.
 
-Beside the limits, and part of no verdict, stands a sort too large for any of the configurations (3 million text keys): a
-larger work_mem makes that one slower, because a run larger than the processor's caches costs more to sort than small
-runs cost to merge.
+Beside the limits, and part of no verdict, stands a sort too large for any of the configurations (3 million text
+keys): a larger work_mem makes that one slower, because a run larger than the processor's caches costs more to sort
+than small runs cost to merge.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ Rounds = dict[str, dict[str, list[dict[str, float]]]]
 Summaries = dict[str, dict[str, dict[str, Summary]]]
 
 COMPARED = {
-    "tpcb": ("tps", True),
+    "tpcb": ("tps_with_checkpoints", True),
     "select": ("tps", True),
     "sort": ("seconds", False),
     "join": ("seconds", False),
@@ -75,7 +77,7 @@ BUDGET_SHARE = 0.8
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
     add_common_arguments(parser, "tuning.json")
     parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds (5; quick: 2)")
     parser.add_argument("--only", help="configurations to run, comma-separated")
@@ -132,7 +134,7 @@ def summaries(results: Rounds) -> Summaries:
 
 
 COLUMNS: list[tuple[str, str, str, float, int]] = [
-    ("TPC-B tps", "tpcb", "tps", 1, 0),
+    ("TPC-B tps", "tpcb", "tps_with_checkpoints", 1, 0),
     ("WAL kB/txn", "tpcb", "wal_per_transaction", KB, 2),
     ("full pages/txn", "tpcb", "full_pages_per_transaction", 1, 2),
     ("checkpoints", "tpcb", "checkpoints", 1, 0),

@@ -37,7 +37,6 @@ def facts() -> dict[str, Any]:
         "majors_available": [17],
         "dpkg_interrupted": False,
         "pooler_configuration": "absent",
-        "repository_present": False,
         "clusters": [],
         "data_directory_state": "absent",
         "listening_ports": [22],

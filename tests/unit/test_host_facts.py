@@ -65,7 +65,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         put(tmp_path, name, text)
     monkeypatch.setattr(facts, "Path", lambda name: tmp_path / str(name).lstrip("/"))
     monkeypatch.setattr(facts, "MARKERS", tmp_path / "var/lib/pgstead/clusters")
-    monkeypatch.setattr(facts, "REPOSITORY_FILE", tmp_path / "etc/apt/sources.list.d/x.sources")
     monkeypatch.setattr(facts, "POOLER_MARKER", tmp_path / "var/lib/pgstead/pooler/managed")
     monkeypatch.setattr(facts, "memory_limit", lambda: 4096)
     monkeypatch.setattr(facts, "processors", lambda: 3)
@@ -96,7 +95,6 @@ def test_a_bare_host(root: Path) -> None:
     assert found["limits"] == {"nofile": 524288}
     assert found["missing_directories"] == ["/missing"]
     assert found["data_directory_state"] == "absent"
-    assert found["repository_present"] is False
     assert found["clusters"] == []
     assert found["tls"]["error"] == "/none.crt does not exist on the host"
     disk = found["disks"]["data"]
@@ -195,7 +193,6 @@ def test_a_host_that_may_little(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     found = facts.observe(lambda _argv: (127, "", ""), 17, DATA, ("/c", "/k"), [])
     assert found["capabilities"] == {"sys_resource": False}
     assert found["limits"] == {"nofile": 2**30}
-    assert found["repository_present"] is True
     assert found["listening_ports"] == found["addresses"] == found["majors_available"] == []
     assert found["systemd"] is found["hostname_resolves"] is False
 

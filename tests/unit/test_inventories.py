@@ -51,7 +51,6 @@ FACTS: dict[str, Any] = {
     },
     "majors_available": [17],
     "pooler_configuration": "absent",
-    "repository_present": False,
     "clusters": [],
     "data_directory_state": "absent",
     "listening_ports": [22],

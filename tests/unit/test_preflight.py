@@ -116,13 +116,10 @@ def test_clock(skew: float | None, good: bool, facts: dict[str, Any]) -> None:
         assert f"{skew:+.0f} s" in found[0]
 
 
-@pytest.mark.parametrize(
-    ("declared", "present", "good"),
-    [(True, False, True), (True, True, False), (False, False, False), (False, True, False)],
-)
-def test_a_source_that_is_not_there_yet(declared: bool, present: bool, good: bool, facts: dict[str, Any]) -> None:
-    facts |= {"packages": {}, "repository_present": present}
-    assert (verdict(facts, repository=declared) == []) is good
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_declared_source_is_asked_before_a_major_is_refused(declared: bool, facts: dict[str, Any]) -> None:
+    facts["packages"]["postgresql-17"] = {"installed": "", "candidate": ""}
+    assert (verdict(facts, repository=declared) == []) is declared
 
 
 def test_all_verdicts_come_together(facts: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@
   distribution {id, version, name}, systemd, epoch, hostname, hostname_resolves, fqdn, addresses [..],
   tls {error, not_after, names}, missing_directories [..],
   memory {host_bytes, cgroup_bytes | None, huge_page_bytes}, cpus, disks {data: {mount, size, free, storage}},
-  packages {name: {installed, candidate}}, majors_available [..], dpkg_interrupted, repository_present,
+  packages {name: {installed, candidate}}, majors_available [..], dpkg_interrupted,
   pooler_configuration absent | managed | pristine | foreign,
   clusters [{version, name, port, data_directory, max_connections, managed}], data_directory_state absent | empty | ours | occupied,
   listening_ports [..], capabilities {sys_resource}, limits {nofile}
@@ -28,7 +28,6 @@ from .._core.server_plan import packages
 from . import certificate
 from .cgroup import memory_limit, processors
 
-REPOSITORY_FILE = Path("/etc/apt/sources.list.d/pgstead-postgresql.sources")
 MARKERS = Path("/var/lib/pgstead/clusters")
 POOLER_MARKER = Path("/var/lib/pgstead/pooler/managed")
 _CAP_SYS_RESOURCE = 24
@@ -63,7 +62,6 @@ def observe(
         "majors_available": majors,
         "pooler_configuration": _pooler_configuration(run),
         "dpkg_interrupted": any(Path("/var/lib/dpkg/updates").glob("[0-9]*")),
-        "repository_present": REPOSITORY_FILE.exists(),
         "clusters": clusters(),
         "data_directory_state": _directory_state(Path(data_directory)),
         "listening_ports": sorted(listening()),
