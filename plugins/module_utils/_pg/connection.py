@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pwd
 from collections.abc import Iterator
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._core.errors import ConnectionFailed
+
+# Loaded now: as another user, the interpreter's own directory may be out of reach.
+for codec in ("ascii", "utf-8"):
+    codecs.lookup(codec)
 
 try:
     import psycopg2

@@ -1,0 +1,78 @@
+"""A real server of every supported major, on a socket of its own, run by an unprivileged user."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute
+
+MAJORS = (14, 15, 16, 17, 18)
+USER = "nobody" if os.geteuid() == 0 else Path("~").expanduser().name
+
+
+@dataclass(frozen=True)
+class Server:
+    """A cluster that can be started with any configuration text."""
+
+    version: int
+    binaries: Path
+    directory: Path
+
+    @property
+    def target(self) -> Target:
+        return Target(str(self.directory), 5400 + self.version, system_user=USER)
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    def command(self, *argv: str) -> None:
+        prefix = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
+        done = subprocess.run([*prefix, *argv], capture_output=True, text=True, check=False, cwd="/")
+        log = self.directory / "log"
+        assert done.returncode == 0, done.stderr + (log.read_text()[-2000:] if log.exists() else "")
+
+    def control(self, *words: str) -> None:
+        pg_ctl = str(self.binaries / "pg_ctl")
+        self.command(pg_ctl, "-D", str(self.data), "-w", "-l", str(self.directory / "log"), *words)
+
+    def configure(self, text: str) -> None:
+        """Write postgresql.conf; the socket is where the tests look for it."""
+        place = f"unix_socket_directories = '{self.directory}'\nport = {self.target.port}\nlisten_addresses = ''\n"
+        (self.data / "postgresql.conf").write_text(text + "\n" + place)
+
+    def run(self, *statements: str, database: str = "postgres") -> None:
+        target = Target(self.target.socket_directory, self.target.port, database, system_user=USER)
+        with connect(target) as connection:
+            for statement in statements:
+                execute(connection, statement)
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    script = Path(__file__).with_name("servers.sh")
+    return Path(subprocess.check_output([str(script)], text=True).strip()) / "node_modules"
+
+
+@pytest.fixture(scope="session", params=MAJORS)
+def server(request: pytest.FixtureRequest, packages: Path) -> Iterator[Server]:
+    directory = Path(tempfile.mkdtemp(prefix="pgstead-"))
+    made = Server(request.param, packages / f"pg{request.param}/native/bin", directory)
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(directory, USER)
+        made.command(str(made.binaries / "initdb"), "-D", str(made.data), "-A", "trust", "-U", "postgres", "--locale=C", "-N")
+        made.configure("shared_preload_libraries = 'pg_stat_statements, auto_explain'")
+        made.control("start")
+        yield made
+        made.control("-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(directory)
