@@ -69,7 +69,9 @@ def server(request: pytest.FixtureRequest, packages: Path) -> Iterator[Server]:
     try:
         if os.geteuid() == 0:
             shutil.chown(directory, USER)
-        made.command(str(made.binaries / "initdb"), "-D", str(made.data), "-A", "trust", "-U", "postgres", "--locale=C", "-N")
+        made.command(
+            str(made.binaries / "initdb"), "-D", str(made.data), "-A", "trust", "-U", "postgres", "--locale=C", "-N"
+        )
         made.configure("shared_preload_libraries = 'pg_stat_statements, auto_explain'")
         made.control("start")
         yield made

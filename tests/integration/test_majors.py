@@ -62,11 +62,13 @@ def test_the_catalogue_knows_exactly_this_servers_settings(server: Server) -> No
 def test_errors_pending_restarts_and_overrides_are_seen(server: Server) -> None:
     values = rendered(server.version, "oltp")
     body = "\n".join(f"{name} = {literal(value)}" for name, value in values.items())
+    server.configure(body)
+    server.control("-m", "fast", "restart")
     server.configure(body + "\nwork_mem = '1 parsec'")
     state = serving.reload(server.target)
     assert any("work_mem" in error for error in state.errors), state
     server.configure(body + "\nmax_worker_processes = 9")
-    server.run("ALTER SYSTEM SET work_mem = '5MB'")
+    server.run("ALTER SYSTEM SET work_mem = '77MB'")
     state = serving.reload(server.target)
     assert state.errors == ()
     assert state.pending == ("max_worker_processes",)
@@ -79,7 +81,9 @@ def test_errors_pending_restarts_and_overrides_are_seen(server: Server) -> None:
 def test_the_lookup_function_is_installed_once_and_gives_secrets_to_the_pooler_only(server: Server) -> None:
     assert pooler_auth.install(server.target) != []
     assert pooler_auth.steps(server.target) == []
-    server.run("CREATE ROLE client LOGIN PASSWORD 'a-password'", "CREATE ROLE late LOGIN PASSWORD 'x' VALID UNTIL '2001-01-01'")
+    server.run(
+        "CREATE ROLE client LOGIN PASSWORD 'a-password'", "CREATE ROLE late LOGIN PASSWORD 'x' VALID UNTIL '2001-01-01'"
+    )
     pooler = replace(server.target, user=pooler_auth.ROLE)
     with connect(pooler) as connection:
         ((name, secret),) = rows(connection, "SELECT * FROM pgbouncer.lookup('client')")
@@ -117,27 +121,27 @@ def carry_out(server: Server, steps: access.Plan) -> None:
         flags = role["role_attr_flags"].replace(",", " ")
         server.run(f'CREATE ROLE "{role["name"]}" {flags} {password} CONNECTION LIMIT {role["connection_limit"]}')
         for name, value in role["parameters"].items():
-            server.run(f'ALTER ROLE "{role["name"]}" SET {name} = \'{value}\'')
+            server.run(f"ALTER ROLE \"{role['name']}\" SET {name} = '{value}'")
     for item in steps.get("memberships", []):
-        server.run(f'GRANT {item["group"]} TO {item["member"]}')
+        server.run(f"GRANT {item['group']} TO {item['member']}")
     for item in steps.get("databases", []):
-        server.run(f'CREATE DATABASE {item["name"]} OWNER {item["owner"]} TEMPLATE template0')
+        server.run(f"CREATE DATABASE {item['name']} OWNER {item['owner']} TEMPLATE template0")
     for item in steps.get("schemas", []):
-        server.run(f'CREATE SCHEMA IF NOT EXISTS {item["name"]}', database=item["database"])
-        server.run(f'ALTER SCHEMA {item["name"]} OWNER TO {item["owner"]}', database=item["database"])
+        server.run(f"CREATE SCHEMA IF NOT EXISTS {item['name']}", database=item["database"])
+        server.run(f"ALTER SCHEMA {item['name']} OWNER TO {item['owner']}", database=item["database"])
     for item in steps.get("extensions", []):
-        server.run(f'CREATE EXTENSION {item["name"]}', database=item["database"])
+        server.run(f"CREATE EXTENSION {item['name']}", database=item["database"])
     for item in steps.get("privileges", []):
         verb, to = ("REVOKE", "FROM") if item["state"] == "absent" else ("GRANT", "TO")
         if item["type"] == "default_privs":
-            start = f'ALTER DEFAULT PRIVILEGES FOR ROLE {item["target_roles"]} IN SCHEMA {item["schema"]} {verb}'
-            server.run(f'{start} {item["privileges"]} ON {item["objects"]} {to} {item["roles"]}', database="shop")
+            start = f"ALTER DEFAULT PRIVILEGES FOR ROLE {item['target_roles']} IN SCHEMA {item['schema']} {verb}"
+            server.run(f"{start} {item['privileges']} ON {item['objects']} {to} {item['roles']}", database="shop")
         elif item["objects"] == "ALL_IN_SCHEMA":
-            scope = f'ALL {item["type"]}S IN SCHEMA {item["schema"]}'
-            server.run(f'{verb} {item["privileges"]} ON {scope} {to} {item["roles"]}', database="shop")
+            scope = f"ALL {item['type']}S IN SCHEMA {item['schema']}"
+            server.run(f"{verb} {item['privileges']} ON {scope} {to} {item['roles']}", database="shop")
         else:
-            what = f'{item["type"]} {item["objects"]}'
-            server.run(f'{verb} {item["privileges"]} ON {what} {to} {item["roles"]}', database="shop")
+            what = f"{item['type']} {item['objects']}"
+            server.run(f"{verb} {item['privileges']} ON {what} {to} {item['roles']}", database="shop")
 
 
 def test_the_access_plan_is_carried_out_once_and_then_empty(server: Server) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._core.access import Acl, Observed, ObservedDatabase, ObservedRole, ObservedSchema
@@ -90,7 +91,7 @@ def observe(target: Target, names: Sequence[str], expected: dict[str, list[tuple
     for name, (_name, owner, encoding, locale, limit, open_, acl) in found.items():
         inside: dict[str, Any] = {}
         if name in names and open_:
-            inside = _inside(Target(target.socket_directory, target.port, name), expected.get(name, []))
+            inside = _inside(replace(target, database=name), expected.get(name, []))
         databases[name] = ObservedDatabase(owner, encoding, locale, limit, _acl(acl), **inside)
     return Observed(roles, members, databases)
 
