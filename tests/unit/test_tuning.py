@@ -137,8 +137,8 @@ def test_storage(storage: str, expected: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("cpus", "profile", "expected"),
     [
-        (1, "oltp", ("8", "2", "1", "1", "3")),
-        (2, "oltp", ("8", "2", "1", "1", "3")),
+        (1, "oltp", ("8", "2", "2", "2", "3")),
+        (2, "oltp", ("8", "2", "2", "2", "3")),
         (8, "oltp", ("16", "8", "4", "4", "4")),
         (8, "analytics", ("16", "8", "8", "4", "4")),
         (64, "oltp", ("128", "64", "8", "8", "8")),

@@ -242,19 +242,20 @@ def _planner(resources: Resources, shape: Profile, version: int) -> tuple[Settin
 
 def _workers(resources: Resources, shape: Profile, profile: str) -> tuple[Setting, ...]:
     cpus = resources.cpus
-    parallel = max(1, round(cpus * shape.parallel_share))
+    # PostgreSQL's own defaults are 2 and 2: fewer would make a lone query slower than an untuned server's
+    parallel = max(2, round(cpus * shape.parallel_share))
     return (
         Setting("max_worker_processes", str(max(8, cpus * 2)), "parallel workers and extensions' own, at least 8"),
         Setting("max_parallel_workers", str(max(2, cpus)), f"the host has {cpus} processors"),
         Setting(
             "max_parallel_workers_per_gather",
             str(min(parallel, 8)),
-            f"{shape.parallel_share:.0%} of the processors for one query of the {profile} profile",
+            f"{shape.parallel_share:.0%} of the processors for one query of the {profile} profile, at least 2",
         ),
         Setting(
             "max_parallel_maintenance_workers",
-            str(max(1, min(cpus // 2, 8))),
-            "half of the processors for one index build",
+            str(max(2, min(cpus // 2, 8))),
+            "half of the processors for one index build, 2 to 8",
         ),
     )
 
