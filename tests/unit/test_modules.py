@@ -1,0 +1,70 @@
+"""Every module says the same in its documentation, its examples and its argument spec."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
+PREFIX = "ansible_collections.pgstead.ops.plugins.modules."
+
+
+def load(name: str) -> Any:
+    return importlib.import_module(PREFIX + name)
+
+
+def shape(options: dict[str, Any]) -> dict[str, Any]:
+    """Keep what documentation and argument spec have in common."""
+    return {
+        name: {
+            "type": option.get("type", "str"),
+            "elements": option.get("elements"),
+            "required": option.get("required", False),
+            "default": option.get("default"),
+            "choices": option.get("choices"),
+            "options": shape(option.get("options") or {}),
+        }
+        for name, option in options.items()
+    }
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_documentation_equals_argument_spec(name: str) -> None:
+    module = load(name)
+    documented = yaml.safe_load(module.DOCUMENTATION)
+    assert documented["module"] == name
+    assert shape(documented["options"]) == shape(module.ARGUMENTS)
+    assert yaml.safe_load(module.RETURN)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_are_accepted_by_the_argument_spec(name: str) -> None:
+    module = load(name)
+    tasks = [task for task in yaml.safe_load(module.EXAMPLES) if f"pgstead.ops.{name}" in task]
+    assert tasks
+    for task in tasks:
+        arguments = task[f"pgstead.ops.{name}"]
+        filled = {key: _rendered(name, key) if _is_template(value) else value for key, value in arguments.items()}
+        assert ArgumentSpecValidator(module.ARGUMENTS).validate(filled).error_messages == [], task["name"]
+
+
+def _is_template(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("{{")
+
+
+def _rendered(module: str, option: str) -> Any:
+    """Stand in for the one option whose example is a variable: the rendered files."""
+    assert (module, option) == ("server_config", "files")
+    return {"postgresql.conf": "", "pg_hba.conf": "", "pg_ident.conf": ""}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_is_in_an_action_group(name: str) -> None:
+    groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
+    assert sum(name in members for members in groups.values()) == 1
