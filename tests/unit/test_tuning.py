@@ -78,10 +78,10 @@ def test_any_host(resources: t.Resources, profile: str, version: int) -> None:
     [
         # (0.8 × memory − shared − wal_buffers − maintenance − workers × vacuum) / (connections × nodes), rounded down
         (512 * MB, "oltp", ("150", "128MB", "384MB", "1MB", "32MB", "16MB")),
-        (16 * GB, "oltp", ("150", "4GB", "12GB", "46MB", "1GB", "256MB")),
-        (16 * GB, "analytics", ("50", "4GB", "12GB", "69MB", "1GB", "256MB")),
-        (16 * GB, "mixed", ("100", "4GB", "12GB", "46MB", "1GB", "256MB")),
-        (16 * GB, "development", ("50", "2GB", "12GB", "179MB", "1GB", "256MB")),
+        (16 * GB, "oltp", ("150", "4GB", "12GB", "33MB", "1GB", "256MB")),
+        (16 * GB, "analytics", ("50", "4GB", "12GB", "44MB", "1GB", "256MB")),
+        (16 * GB, "mixed", ("100", "4GB", "12GB", "33MB", "1GB", "256MB")),
+        (16 * GB, "development", ("50", "2GB", "12GB", "84MB", "1GB", "256MB")),
         (512 * GB, "oltp", ("150", "64GB", "384GB", "1GB", "2GB", "1GB")),
     ],
 )
@@ -178,7 +178,7 @@ def test_jit(profile: str, expected: str) -> None:
 def test_given_connections_share_the_same_memory() -> None:
     found = {setting.name: setting for setting in t.tune(HOST, connections=300)}
     assert found["max_connections"] == t.Setting("max_connections", "300", "postgresql_max_connections")
-    assert found["work_mem"].value == "23MB"
+    assert found["work_mem"].value == "19MB"
     assert "300 connections" in found["work_mem"].reason
 
 
@@ -215,14 +215,16 @@ def test_bad_input(resources: t.Resources, profile: str, connections: int | None
 @pytest.mark.parametrize(
     ("given_values", "profile", "shared", "work", "maintenance"),
     [
-        ({}, "oltp", 144 * MB, 400 * MB, 256 * MB),  # PostgreSQL's defaults
-        ({"shared_buffers": "1GB", "wal_buffers": "64MB"}, "oltp", 1088 * MB, 400 * MB, 256 * MB),
-        ({"shared_buffers": "16384", "wal_buffers": "2048"}, "oltp", 144 * MB, 400 * MB, 256 * MB),  # blocks
-        ({"work_mem": "8MB", "max_connections": "50"}, "analytics", 144 * MB, 800 * MB, 256 * MB),
-        ({"work_mem": "1MB", "max_connections": "10"}, "mixed", 144 * MB, 15 * MB, 256 * MB),
-        ({"maintenance_work_mem": "1GB"}, "oltp", 144 * MB, 400 * MB, 4 * GB),
-        ({"maintenance_work_mem": "1GB", "autovacuum_work_mem": "100MB"}, "oltp", 144 * MB, 400 * MB, 1324 * MB),
-        ({"autovacuum_max_workers": "5.0"}, "oltp", 144 * MB, 400 * MB, 384 * MB),
+        ({}, "oltp", 144 * MB, 432 * MB, 256 * MB),  # PostgreSQL's defaults
+        ({"shared_buffers": "1GB", "wal_buffers": "64MB"}, "oltp", 1088 * MB, 432 * MB, 256 * MB),
+        ({"shared_buffers": "16384", "wal_buffers": "2048"}, "oltp", 144 * MB, 432 * MB, 256 * MB),  # blocks
+        ({"work_mem": "8MB", "max_connections": "50"}, "analytics", 144 * MB, 864 * MB, 256 * MB),
+        ({"work_mem": "1MB", "max_connections": "10"}, "mixed", 144 * MB, 23 * MB, 256 * MB),
+        ({"maintenance_work_mem": "1GB"}, "oltp", 144 * MB, 432 * MB, 4 * GB),
+        ({"maintenance_work_mem": "1GB", "autovacuum_work_mem": "100MB"}, "oltp", 144 * MB, 432 * MB, 1324 * MB),
+        ({"hash_mem_multiplier": "1"}, "oltp", 144 * MB, 400 * MB, 256 * MB),  # 8 processors add 8 x (multiplier - 1)
+        ({"hash_mem_multiplier": "8"}, "oltp", 144 * MB, 624 * MB, 256 * MB),
+        ({"autovacuum_max_workers": "5.0"}, "oltp", 144 * MB, 432 * MB, 384 * MB),
     ],
 )
 def test_budget(given_values: dict[str, str], profile: str, shared: int, work: int, maintenance: int) -> None:
@@ -241,7 +243,7 @@ def test_a_broken_budget_says_what_to_change() -> None:
     found = t.budget(values() | {"work_mem": "1GB"}, HOST, "oltp").complaint()
     assert found is not None
     for word in (
-        "150.0 GB",
+        "206.0 GB",
         "80% of 16.0 GB (12.8 GB)",
         "shared_buffers",
         "work_mem",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -67,6 +68,15 @@ def test_it_is_refused_and_the_server_serves_on(case: str, both: list[Server]) -
     assert [server.started() for server in both] == started
     for server in both:
         assert server.ask("SELECT 1") == [(1,)]
+
+
+def test_a_refused_proof_leaves_evidence(both: list[Server]) -> None:
+    assert play(postgresql_preload_libraries=["no_such_library"]).code != 0
+    for server in both:
+        newest = server.host.check_output("ls -1 /var/lib/pgstead/evidence/*-configuration.json | tail -1")
+        record = json.loads(server.host.file(newest).content_string)
+        assert record["status"] == "failed"
+        assert "no_such_library" in record["facts"]["refused"]
 
 
 def test_check_mode_refuses_what_the_server_would(both: list[Server]) -> None:

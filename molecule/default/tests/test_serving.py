@@ -161,12 +161,12 @@ def test_log_is_structured_and_has_no_parameter_values(server: Server) -> None:
 
 
 def test_evidence_of_the_configuration_is_kept(server: Server) -> None:
-    newest = server.host.check_output("ls -1 /var/lib/pgstead/evidence/*-configuration.json | tail -1")
-    record = json.loads(server.host.file(newest).content_string)
+    first = server.host.check_output("ls -1 /var/lib/pgstead/evidence/*-configuration.json | head -1")
+    record = json.loads(server.host.file(first).content_string)
     assert record["schema"] == 1
     assert record["status"] == "ok"
     assert record["facts"]["cluster"] == f"{server.version}/main"
-    assert server.host.file(newest.replace(".json", ".html")).contains("scratch cluster")
+    assert server.host.file(first.replace(".json", ".html")).contains("scratch cluster")
 
 
 @pytest.mark.parametrize("user", ["postgres", "pgstead"])

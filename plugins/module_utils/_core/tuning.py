@@ -16,6 +16,8 @@ from .units import GB, MB, format_size, human_size, parse_count, parse_size
 PROFILES = ("oltp", "analytics", "mixed", "development")
 STORAGES = ("ssd", "hdd", "network")
 BUDGET_SHARE = 0.8  # of memory; the rest is the kernel's, the page cache's and the pooler's
+# A hash that does not fit is written to disk and read back, and its planner turns to sorting instead (docs/tuning.md).
+HASH_MEM_MULTIPLIER = 8
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,9 @@ class Budget:
 def budget(values: Mapping[str, str], resources: Resources, profile: str) -> Budget:
     """Return the budget of settings by name (those absent count with PostgreSQL's defaults).
 
-    SB + wal_buffers + connections × work_mem × nodes + (autovacuum workers × autovacuum_work_mem + one
-    maintenance_work_mem) ≤ 0.8 × memory.
+    SB + wal_buffers + work_mem × (connections × nodes + processors × (hash_mem_multiplier - 1)) + (autovacuum workers
+    × autovacuum_work_mem + one maintenance_work_mem) ≤ 0.8 × memory: every connection has its areas, and as many
+    hashes as there are processors are at their full size.
     """
 
     def size(name: str, default: str, unit: str) -> int:
@@ -100,9 +103,10 @@ def budget(values: Mapping[str, str], resources: Resources, profile: str) -> Bud
     vacuum_each = maintenance if vacuum == "-1" else parse_size(vacuum, "kB")
     connections = parse_count(values.get("max_connections", "100"))
     wal = values.get("wal_buffers", "-1")
+    areas = _areas(connections, _PROFILES[profile], resources, float(values.get("hash_mem_multiplier", "2")))
     return Budget(
         shared=size("shared_buffers", "128MB", "8kB") + (16 * MB if wal == "-1" else parse_size(wal, "8kB")),
-        work=int(connections * size("work_mem", "4MB", "kB") * _PROFILES[profile].nodes),
+        work=int(size("work_mem", "4MB", "kB") * areas),
         maintenance=maintenance + parse_count(values.get("autovacuum_max_workers", "3")) * vacuum_each,
         allowed=int(resources.memory_bytes * BUDGET_SHARE),
         memory=resources.memory_bytes,
@@ -135,6 +139,11 @@ def tune(
     )
 
 
+def _areas(connections: int, shape: Profile, resources: Resources, multiplier: float) -> float:
+    """Return how many areas of work_mem are planned for at once."""
+    return connections * shape.nodes + resources.cpus * max(0.0, multiplier - 1)
+
+
 def _floor(size: float, step: int, low: int, high: int) -> int:
     return max(low, min(high, int(size) // step * step))
 
@@ -147,7 +156,8 @@ def _memory(resources: Resources, shape: Profile, profile: str, connections: int
     vacuum = _floor(memory / 64, 16 * MB, 16 * MB, 1 * GB)
     fixed = shared + 16 * MB + maintenance + vacuum_workers(resources) * vacuum
     left = memory * BUDGET_SHARE - fixed
-    share = left / (connections * shape.nodes)
+    areas = _areas(connections, shape, resources, HASH_MEM_MULTIPLIER)
+    share = left / areas
     work = _floor(share, MB if share >= MB else 64 * 1024, 64 * 1024, 1 * GB)
     return (
         Setting(
@@ -169,9 +179,14 @@ def _memory(resources: Resources, shape: Profile, profile: str, connections: int
             "work_mem",
             format_size(work),
             f"({BUDGET_SHARE:.0%} of {ram} - {human_size(fixed)} shared and maintenance) / "
-            f"({connections} connections x {shape.nodes:g} sorts or hashes each), at most 1 GB",
+            f"{areas:g} areas: {connections} connections x {shape.nodes:g} sorts or hashes, and one hash of "
+            "hash_mem_multiplier's size for each processor; at most 1 GB",
         ),
-        Setting("hash_mem_multiplier", "2.0", "a hash that spills costs more than a sort that spills"),
+        Setting(
+            "hash_mem_multiplier",
+            str(HASH_MEM_MULTIPLIER),
+            "a hash that spills costs more than a sort that spills; counted in the memory budget",
+        ),
         Setting(
             "maintenance_work_mem", format_size(maintenance), f"1/16 of {ram}, at most 2 GB: index builds, VALIDATE"
         ),
