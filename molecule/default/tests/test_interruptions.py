@@ -66,3 +66,16 @@ def test_a_reboot_comes_back_serving(server: Server) -> None:
     # a container may come back with another address, which its certificate must then name
     assert ("does not name IP:" in run.output) is (server.address != address), run.output
     assert server.address != address or run.changed == {server.name: 0}, run.output
+
+
+@pytest.mark.usefixtures("restored")
+def test_ports_written_but_never_taken_are_taken(both: list[Server]) -> None:
+    """Killed between the swap of the files and the restart: the running processes are still on their old ports."""
+    for server in both:
+        server.host.check_output("sed -i 's/^port = 5432/port = 5499/' %s/postgresql.conf", server.configuration)
+        server.host.check_output("sed -i 's/^listen_port = 6432/listen_port = 6499/' /etc/pgbouncer/pgbouncer.ini")
+    run = play(postgresql_port=5499, pgbouncer_port=6499)
+    assert run.code == 0, run.output
+    for server in both:
+        assert server.ask("SELECT inet_server_port() IS DISTINCT FROM 0", port=6499) == [(True,)]
+        assert server.ask("SHOW port", port=5499) == [("5499",)]

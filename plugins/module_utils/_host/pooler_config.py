@@ -116,9 +116,11 @@ class PoolerApplier:
         return pooler_admin.console(process["socket_directory"], self.port)
 
     def _running(self, process: Mapping[str, Any]) -> Any:
-        """Return the console of the process that runs, whose port may be about to change."""
-        found = re.search(r"^listen_port = (\d+)$", look(Path(process["path"])).content or "", re.MULTILINE)
-        return pooler_admin.console(process["socket_directory"], int(found[1]) if found else self.port)
+        """Return the console of the process that runs: its socket tells the port, which the file may have changed."""
+        sockets = [path for path in Path(process["socket_directory"]).glob(".s.PGSQL.*") if path.is_socket()]
+        newest = max(sockets, key=lambda path: path.stat().st_mtime, default=None)
+        port = int(newest.name.rsplit(".", 1)[1]) if newest else self.port
+        return pooler_admin.console(process["socket_directory"], port)
 
     def _perform(self, process: Mapping[str, Any], action: str) -> None:
         if not action:

@@ -85,7 +85,7 @@ class Applier:
         active = service.is_active(self.context.run, self.unit)
         pending_files = differing(self.wanted())
         if active and not pending_files:
-            state = serving.read(self.target)
+            state = serving.read(Target("/var/run/postgresql", running_port))
             if not self._stale(state.loaded) and not state.errors and not self._restart_due(state, False):
                 return Outcome(False, self._data(changed, (), state.pending), (), self._warnings(state, state.pending))
         try:
