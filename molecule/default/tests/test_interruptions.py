@@ -77,5 +77,5 @@ def test_ports_written_but_never_taken_are_taken(both: list[Server]) -> None:
     run = play(postgresql_port=5499, pgbouncer_port=6499)
     assert run.code == 0, run.output
     for server in both:
-        assert server.ask("SELECT inet_server_port() IS DISTINCT FROM 0", port=6499) == [(True,)]
+        assert server.ask("SELECT 1", port=6499) == [(1,)]
         assert server.ask("SHOW port", port=5499) == [("5499",)]
