@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._core.errors import PgsteadError, SpecError
+from ._core.errors import PgsteadError
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Context:
 
     run: Callable[[Sequence[str]], tuple[int, str, str]]
     check_mode: bool
+    log: Callable[[str], None] = lambda _line: None  # into the journal of the machine that the module runs on
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,9 @@ def run(argument_spec: Mapping[str, Any], job: Job) -> None:
         return code, out, err
 
     try:
-        outcome = job(module.params, Context(command, module.check_mode))
-    except SpecError as error:
-        module.fail_json(msg=str(error), problems=[str(problem) for problem in error.problems])
+        outcome = job(module.params, Context(command, module.check_mode, module.log))
     except PgsteadError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), **error.data)
     for warning in outcome.warnings:
         module.warn(warning)
     result = {"changed": outcome.changed, **outcome.data}

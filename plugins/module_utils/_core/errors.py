@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,11 @@ class Problem:
 
 
 class PgsteadError(Exception):
-    """Base of all errors that end a task with a message written for a person."""
+    """Base of all errors that end a task with a message written for a person; `data` goes into the task's result."""
+
+    def __init__(self, message: str, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.data = dict(data or {})
 
 
 class SpecError(PgsteadError):
@@ -28,7 +33,9 @@ class SpecError(PgsteadError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(str(problem) for problem in self.problems))
+        super().__init__(
+            "; ".join(str(problem) for problem in self.problems), {"problems": [str(p) for p in self.problems]}
+        )
 
 
 class HostError(PgsteadError):
@@ -41,3 +48,31 @@ class ConfigurationRefused(PgsteadError):
 
 class ConnectionFailed(PgsteadError):
     """No connection to the server or the pooler; the message says which socket or address was tried."""
+
+
+class DatabaseMissing(ConnectionFailed):
+    """The server answers, but has no such database (yet)."""
+
+
+class SessionRefused(PgsteadError):
+    """Connected, but nothing must be changed through this session: a pooler, a standby, a read-only session."""
+
+
+class PermissionDenied(PgsteadError):
+    """The server refused a statement for want of rights; the message names the role and the statement."""
+
+
+class LockNotAcquired(PgsteadError):
+    """A lock could not be had in the allowed tries; the message names who held it."""
+
+
+class ViolatingRows(PgsteadError):
+    """Rows of the table contradict what is declared; the message has their number and some of their keys."""
+
+
+class StatementFailed(PgsteadError):
+    """The server refused a statement for another reason; the message carries its words and the statement."""
+
+
+class NotConverged(PgsteadError):
+    """Everything was carried out, and yet the next observation differs from the declaration."""

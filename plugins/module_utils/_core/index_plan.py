@@ -1,0 +1,99 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plan for a whole list of indexes: each item's steps, what nobody declared, and what a purge takes away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .errors import Problem
+from .index import Declared, Observed, ObservedIndex, Rules, change, check, described, drop, plan_plain, satisfying
+from .index import Step as IndexStep
+from .index_spec import Index
+from .index_tree import STRONG, check_tree, plan_tree
+from .names import QualifiedName
+from .plan import Difference, Plan, joined, owner_of
+from .relation import Tables, inherited_twice, table_problem
+
+INDEXABLE = "rpm"
+
+
+def check_tables(declared: Sequence[Index], tables: Tables) -> tuple[Problem, ...]:
+    """Return what is wrong with the tables of declared indexes; where one is only to be absent, a missing table is no
+    fault.
+    """
+    problems = []
+    for index in declared:
+        if index.present or index.table in tables:
+            found = table_problem(f"{index.position} ({index.name})", index.table, tables, INDEXABLE)
+            problems += [found] if found else []
+    return tuple(problems)
+
+
+def check_all(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tuple[Problem, ...]:
+    """Return what is wrong with declared indexes, once the server has given their forms."""
+    problems = list(check(declared, observed, rules))
+    present = [item for item in declared if item.form]
+    for item in present:
+        if observed.tables[item.index.table].kind == "p":
+            problems += check_tree(item, observed)
+    places = [(item.index.position, item.index.table) for item in present]
+    forms = {item.index.position: item.form for item in present}
+    problems += inherited_twice(places, forms, observed.tables)
+    return tuple(problems)
+
+
+def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan:
+    """Return all steps in the order of the list, then the purge; and which indexes nobody declared."""
+    plans = [_plan_one(item, observed, rules) for item in declared]
+    wanted = {QualifiedName(item.index.table.schema, item.index.name) for item in declared}
+    wanted |= {
+        found.key
+        for item in declared
+        if item.form and not item.index.named and (found := satisfying(item, observed, rules))
+    }
+    touched = {change.subject.source for plan in plans for change in plan.changes}
+    rest = [
+        index
+        for index in observed.indexes.values()
+        if index.key not in wanted and index.name not in touched and not index.bound and index.parent is None
+    ]
+    if rules.purge:
+        ours = [index for index in rest if owner_of(index.comment) == rules.owner]
+        plans += [_purged(index, observed) for index in ours]
+        rest = [index for index in rest if index not in ours]
+    tables = {item.index.table for item in declared}
+    beside = sorted(str(index.key) for index in rest if index.table in tables and not owner_of(index.comment))
+    return joined([*plans, Plan(unmanaged=tuple(beside), warnings=_warnings(declared, observed, rules))])
+
+
+def _plan_one(item: Declared, observed: Observed, rules: Rules) -> Plan:
+    table = observed.tables.get(item.index.table)
+    if table is None:
+        return Plan()
+    return (plan_tree if table.kind == "p" else plan_plain)(item, observed, rules)
+
+
+def _purged(index: ObservedIndex, observed: Observed) -> Plan:
+    before = described(index.name, index.table, index.form, index.comment)
+    note = "no longer declared"
+    if observed.tables[index.table].kind == "p":
+        step = change("drop_tree", IndexStep(index.table, index.name, index.name), lock=STRONG, note=note)
+    else:
+        step = drop(index.table, index.name, note)
+    return Plan((step,), (Difference(f"index {index.key}", before, ""),))
+
+
+def _warnings(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tuple[str, ...]:
+    """Name indexes that somebody made already under another name than the declared one: two of them cost writes."""
+    found = []
+    names = {QualifiedName(item.index.table.schema, item.index.name) for item in declared}
+    for item in declared:
+        index = item.index
+        if not item.form or not index.named or QualifiedName(index.table.schema, index.name) in observed.indexes:
+            continue
+        for other in observed.indexes.values():
+            foreign = other.key not in names and not owner_of(other.comment) and other.parent is None
+            if foreign and other.valid and other.table == index.table and rules.same(other.form, item.form):
+                found.append(f"{index.position} ({index.name}): {other.key} already is this index under another name")
+    return tuple(found)

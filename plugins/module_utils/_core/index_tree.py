@@ -1,0 +1,171 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Indexes of partitioned tables: one ON ONLY the parent, one built concurrently on each partition, then attached.
+
+The parent's index becomes valid with the last attachment; a run that was interrupted goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import Problem
+from .index import (
+    Declared,
+    Form,
+    Observed,
+    ObservedIndex,
+    Rules,
+    Step,
+    build,
+    change,
+    described,
+    drift_of,
+    drop,
+    kept,
+    satisfying,
+    temporary_name,
+    usable,
+)
+from .index_spec import Index
+from .names import QualifiedName, derive, short_hash
+from .plan import Change, Difference, Plan, with_marker
+from .relation import partitions, tree
+
+STRONG = "AccessExclusiveLock"
+
+
+def check_tree(item: Declared, observed: Observed) -> tuple[Problem, ...]:
+    """Return why a partitioned table cannot have this index."""
+    index = item.index
+    where = f"{index.position} ({index.name})"
+    table = observed.tables[index.table]
+    problems = []
+    foreign = [str(part.name) for part in tree(index.table, observed.tables) if part.kind == "f"]
+    if foreign:
+        problems.append(
+            Problem(where, f"{index.table} has foreign partitions ({', '.join(foreign)}), which have no index")
+        )
+    missing = [name for name in table.partition_columns if name not in {column.name for column in index.columns}]
+    if index.unique and missing:
+        what = f"a unique index of a partitioned table needs its partition key among its columns: {', '.join(missing)}"
+        problems.append(Problem(where, what))
+    return tuple(problems)
+
+
+def plan_tree(item: Declared, observed: Observed, rules: Rules) -> Plan:
+    """Return the steps for one index of a partitioned table and all that hangs below it."""
+    index, form = item.index, item.form
+    key = QualifiedName(index.table.schema, index.name)
+    mine = observed.indexes.get(key)
+    if form is None:
+        return _absent(mine)
+    same = mine if mine and rules.same(mine.form, form) else None
+    if same is None and not index.named:
+        same = satisfying(item, observed, rules)
+    if same and same.valid:
+        return kept(index, same, (), rules)
+    grower = _Grower(index, form, observed, rules)
+    if same:
+        # ours or not: an invalid partitioned index is one that still lacks partitions
+        after = described(same.name, same.table, form, same.comment)
+        gap = Difference(f"index {same.key}", "-- lacks partitions\n" + after, after)
+        return Plan(grower.below(index.table, same.key), (gap,))
+    comment = with_marker(index.comment, rules.owner)
+    after = described(index.name, index.table, form, comment)
+    if mine is None:
+        steps = (grower.top(index.table, index.name, comment), *grower.below(index.table, key))
+        return Plan(steps, (Difference(f"index {key}", "", after),), drift_of(key, mine, observed))
+    before = described(mine.name, mine.table, mine.form, mine.comment)
+    return Plan(_replaced(grower, mine, comment), (Difference(f"index {key}", before, after),))
+
+
+def _absent(mine: ObservedIndex | None) -> Plan:
+    if mine is None:
+        return Plan()
+    before = described(mine.name, mine.table, mine.form, mine.comment)
+    step = change("drop_tree", Step(mine.table, mine.name, mine.name), lock=STRONG)
+    return Plan((step,), (Difference(f"index {mine.key}", before, ""),))
+
+
+def _replaced(grower: _Grower, mine: ObservedIndex, comment: str) -> tuple[Change, ...]:
+    """Grow the new definition beside the old one under a name of its own, then drop one and rename the other."""
+    index, form = grower.index, grower.form
+    building = QualifiedName(index.table.schema, temporary_name(index.table, index.name))
+    ready = grower.observed.indexes.get(building)
+    steps = []
+    if ready and not grower.rules.same(ready.form, form):
+        steps.append(change("drop_tree", Step(index.table, ready.name, ready.name), lock=STRONG))
+        ready = None
+    if ready is None:
+        steps.append(grower.top(index.table, building.name, comment))
+    steps += grower.below(index.table, building)
+    step = Step(index.table, building.name, index.name, index, form, comment, mine)
+    return (*steps, change("swap_tree", step, lock=STRONG))
+
+
+@dataclass(frozen=True)
+class _Grower:
+    """Hangs the partitions' indexes below that of their parent."""
+
+    index: Index
+    form: Form
+    observed: Observed
+    rules: Rules
+
+    def top(self, table: QualifiedName, name: str, comment: str) -> Change:
+        """The index ON ONLY a partitioned table: nothing is built."""
+        return change("create_only", Step(table, name, name, self.index, self.form, comment), lock="ShareLock")
+
+    def below(self, table: QualifiedName, parent: QualifiedName) -> tuple[Change, ...]:
+        """What the partitions of a table still need to hang below the index `parent`."""
+        steps: list[Change] = []
+        for child in partitions(table, self.observed.tables):
+            there = [other for other in self.observed.indexes.values() if other.table == child.name]
+            attached = next((other for other in there if other.parent == parent), None)
+            if attached and attached.valid:
+                continue
+            free = next((other for other in there if self._free(other)), None)
+            if child.kind == "p":
+                steps += self._branch(child.name, parent, attached or free)
+            elif free and free.valid:
+                steps.append(change("attach", Step(child.name, free.name, free.name, parent=parent), lock=STRONG))
+            elif not attached:
+                steps += self._leaf(child.name, parent)
+        return tuple(steps)
+
+    def _free(self, other: ObservedIndex) -> bool:
+        """Whether an index that a partition already has can be attached."""
+        taken = other.parent is not None or other.constraint or other.builder or other.name.startswith("pgstead_")
+        return not taken and self.rules.same(other.form, self.form)
+
+    def _leaf(self, table: QualifiedName, parent: QualifiedName) -> list[Change]:
+        name = self._child_name(table)
+        building = temporary_name(table, name)
+        ready = self.observed.indexes.get(QualifiedName(table.schema, building))
+        finished = ready is not None and usable(ready, self.form, self.rules)
+        steps = []
+        if ready and not finished:
+            steps.append(drop(table, building, "left by an interrupted build"))
+        if not finished:
+            steps.append(build(self.index, table, name, self.form))
+        comment = with_marker(None, self.rules.owner)
+        step = Step(table, building, name, self.index, self.form, comment, parent=parent)
+        return [*steps, change("attach", step, lock=STRONG)]
+
+    def _branch(self, table: QualifiedName, parent: QualifiedName, mine: ObservedIndex | None) -> list[Change]:
+        """A partition that is partitioned itself: its own index on ONLY it, what is below, then the attachment."""
+        name = mine.name if mine else self._child_name(table)
+        steps = [] if mine else [self.top(table, name, with_marker(None, self.rules.owner))]
+        steps += self.below(table, QualifiedName(table.schema, name))
+        if not (mine and mine.parent == parent):
+            steps.append(change("attach", Step(table, name, name, parent=parent), lock=STRONG))
+        return steps
+
+    def _child_name(self, table: QualifiedName) -> str:
+        """Name a partition's index after its parent's, as PostgreSQL would; a taken name gets the definition's hash."""
+        stem = self.index.name.removeprefix(self.index.table.name).strip("_").removesuffix("idx").strip("_")
+        parts = [table.name, stem] if stem else [table.name]
+        name = derive(parts, "idx")
+        taken = QualifiedName(table.schema, name) in self.observed.relations
+        return derive([*parts, short_hash(self.form.text)[:6]], "idx") if taken else name

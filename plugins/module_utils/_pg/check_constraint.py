@@ -1,0 +1,141 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""CHECK constraints in SQL: how they are read, tried, rendered, and how rows that contradict them are found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._core.check_constraint import KIND, CheckConstraint, ObservedCheck, Step
+from .._core.names import QualifiedName, literal, quote
+from .._core.plan import Change
+from .canonical import Trial, enclosed
+from .connection import rows
+from .ledger import forget, remember
+from .tables import OUTSIDE
+
+SAMPLE_ROWS = 5
+
+_CHECKS = """
+SELECT n.nspname, t.relname, k.conname, pg_catalog.pg_get_expr(k.conbin, k.conrelid), k.connoinherit, k.convalidated,
+       {enforced}, k.coninhcount > 0, coalesce(d.description, '')
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class t ON t.oid = k.conrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+LEFT JOIN pg_catalog.pg_description d ON d.objoid = k.oid AND d.classoid = 'pg_catalog.pg_constraint'::regclass
+WHERE k.contype = 'c' AND t.relpersistence <> 't' AND """
+_OTHERS = f"""
+SELECT n.nspname, t.relname, k.conname
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class t ON t.oid = k.conrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE k.contype <> 'c' AND {OUTSIDE}
+"""
+_TRIED = """
+SELECT k.conname, pg_catalog.pg_get_expr(k.conbin, k.conrelid), k.connoinherit
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class t ON t.oid = k.conrelid
+WHERE t.relnamespace = pg_catalog.pg_my_temp_schema() AND k.contype = 'c' AND k.conname = ANY(%s)
+"""
+_PRIMARY_KEY = """
+SELECT a.attname
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class t ON t.oid = k.conrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+CROSS JOIN LATERAL unnest(k.conkey) WITH ORDINALITY AS u(attnum, place)
+JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.attnum
+WHERE k.contype = 'p' AND n.nspname = %s AND t.relname = %s
+ORDER BY u.place
+"""
+
+
+def read_checks(connection: Any) -> dict[tuple[QualifiedName, str], ObservedCheck]:
+    """Return every CHECK constraint of the database's tables."""
+    found = {}
+    enforced = "k.conenforced" if connection.server_version >= 180000 else "true"
+    for row in rows(connection, _CHECKS.format(enforced=enforced) + OUTSIDE):
+        schema, table, name, expression, no_inherit, validated, is_enforced, inherited, comment = row
+        made = ObservedCheck(
+            QualifiedName(schema, table),
+            name,
+            _text(expression, no_inherit),
+            validated,
+            is_enforced,
+            inherited,
+            comment,
+        )
+        found[made.key] = made
+    return found
+
+
+def read_others(connection: Any) -> frozenset[tuple[QualifiedName, str]]:
+    """Return the names of constraints of other kinds."""
+    return frozenset((QualifiedName(schema, table), name) for schema, table, name in rows(connection, _OTHERS))
+
+
+def _text(expression: str, no_inherit: bool) -> str:
+    """Return a constraint's definition from CHECK on, as one text that can be compared and run again."""
+    return f"CHECK ({expression})" + (" NO INHERIT" if no_inherit else "")
+
+
+def read_tried(connection: Any, names: Sequence[str]) -> Mapping[str, str]:
+    """Return the definitions of trial constraints."""
+    tried = rows(connection, _TRIED, (list(names),))
+    return {name: _text(expression, no_inherit) for name, expression, no_inherit in tried}
+
+
+def trial(check: CheckConstraint) -> Trial:
+    """Return the trial of a declared constraint."""
+    return text_trial(check.table, definition(check.expression, check.no_inherit))
+
+
+def text_trial(table: QualifiedName, text: str) -> Trial:
+    """Return the trial of a definition from CHECK on."""
+    return Trial(table, lambda copy, name: f"ALTER TABLE {copy} ADD CONSTRAINT {name} {text}")
+
+
+def definition(expression: str, no_inherit: bool) -> str:
+    """Return a declared constraint as SQL."""
+    return f"CHECK {enclosed(expression)}" + (" NO INHERIT" if no_inherit else "")
+
+
+def violations(connection: Any, table: QualifiedName, text: str) -> tuple[int, tuple[str, ...]]:
+    """Count the rows that contradict a constraint (its text as the server gave it, all names qualified), and return some
+    of their primary keys as texts.
+    """
+    key = [name for (name,) in rows(connection, _PRIMARY_KEY, (table.schema, table.name))]
+    shown = ", ".join(quote(name) for name in key) or "ctid"
+    condition = f"FROM {table.sql} WHERE NOT {text.removeprefix('CHECK ').removesuffix(' NO INHERIT')}"
+    ((count,),) = rows(connection, f"SELECT count(*) {condition}")
+    if not count:
+        return 0, ()
+    sample = rows(connection, f"SELECT ROW({shown})::text {condition} LIMIT {SAMPLE_ROWS}")
+    label = ", ".join(key) or "ctid"
+    return count, tuple(f"({label}) = {text}" for (text,) in sample)
+
+
+def render(change: Change) -> tuple[str, ...]:
+    """Return the statements of one change, in order."""
+    step: Step = change.subject
+    alter = f"ALTER TABLE {step.table.sql}"
+    if change.action == "add":
+        body = definition(step.expression, step.no_inherit)
+        return (f"{alter} ADD CONSTRAINT {quote(step.target)} {body} NOT VALID", *_noted(step))
+    if change.action == "validate":
+        return (f"{alter} VALIDATE CONSTRAINT {quote(step.target)}",)
+    if change.action == "drop":
+        return (f"{alter} DROP CONSTRAINT {quote(step.target)}", forget(KIND, step.table, step.target))
+    if change.action == "comment":
+        return (_comment(step),)
+    assert change.action == "swap"
+    gone = (f"{alter} DROP CONSTRAINT {quote(step.old_name)}",) if step.old_name else ()
+    return (*gone, f"{alter} RENAME CONSTRAINT {quote(step.source)} TO {quote(step.target)}", *_noted(step))
+
+
+def _comment(step: Step) -> str:
+    return f"COMMENT ON CONSTRAINT {quote(step.target)} ON {step.table.sql} IS {literal(step.comment)}"
+
+
+def _noted(step: Step) -> tuple[str, ...]:
+    return (_comment(step), remember(KIND, step.table, step.target)) if step.comment else ()

@@ -1,0 +1,247 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Indexes in SQL: how they are read, tried, and what each step of a plan says to the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from .._core.index import KIND, Form, ObservedIndex, Step, retired_name
+from .._core.index_spec import Index, IndexColumn
+from .._core.names import QualifiedName, literal, quote
+from .._core.plan import Change
+from .canonical import Trial, enclosed
+from .connection import rows
+from .ledger import forget, remember
+from .tables import OUTSIDE
+
+_INDEXES = """
+SELECT n.nspname, t.relname, c.relname, pg_catalog.pg_get_indexdef(c.oid), i.indisunique, coalesce(s.spcname, ''),
+       i.indisvalid, coalesce(p.pid, 0), coalesce(k.conname, ''), f.names, i.indisreplident, i.indisclustered,
+       x.targets, coalesce(d.description, ''), un.nspname, uc.relname
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+LEFT JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace
+LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
+LEFT JOIN (SELECT conindid, array_agg(conname::text ORDER BY conname) AS names FROM pg_catalog.pg_constraint
+           WHERE contype = 'f' GROUP BY conindid) f ON f.conindid = i.indexrelid
+LEFT JOIN (SELECT attrelid, array_agg(attnum::int ORDER BY attnum) || array_agg(attstattarget::int ORDER BY attnum)
+                  AS targets FROM pg_catalog.pg_attribute WHERE attstattarget >= 0 AND attnum > 0 GROUP BY attrelid) x
+       ON x.attrelid = i.indexrelid
+LEFT JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass
+                                     AND d.objsubid = 0
+LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = i.indexrelid
+LEFT JOIN pg_catalog.pg_class uc ON uc.oid = h.inhparent
+LEFT JOIN pg_catalog.pg_namespace un ON un.oid = uc.relnamespace
+LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.index_relid = i.indexrelid
+WHERE t.relpersistence <> 't' AND t.relkind IN ('r', 'p', 'm') AND """
+_TRIED = """
+SELECT c.relname, n.nspname, t.relname, pg_catalog.pg_get_indexdef(c.oid)
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() AND c.relname = ANY(%s)
+"""
+
+
+def read_indexes(connection: Any) -> dict[QualifiedName, ObservedIndex]:
+    """Return every index of the database that is not PostgreSQL's own."""
+    found = {}
+    for row in rows(connection, _INDEXES + OUTSIDE):
+        schema, table, name, definition, unique, tablespace, valid, builder, constraint, foreign = row[:10]
+        identity, clustered, targets, comment, parent_schema, parent = row[10:]
+        half = len(targets or ()) // 2
+        made = ObservedIndex(
+            table=QualifiedName(schema, table),
+            name=name,
+            form=Form(_definition(definition, name, [schema], table), unique, tablespace),
+            valid=valid,
+            builder=builder,
+            constraint=constraint,
+            referenced_by=tuple(foreign or ()),
+            replica_identity=identity,
+            clustered=clustered,
+            statistics=tuple(zip(targets[:half], targets[half:], strict=True)) if targets else (),
+            comment=comment,
+            parent=QualifiedName(parent_schema, parent) if parent else None,
+        )
+        found[made.key] = made
+    return found
+
+
+def _definition(text: str, name: str, schemas: Iterable[str], table: str) -> str:
+    """Return what pg_get_indexdef() says from USING on; the names before it are known, so nothing is searched for."""
+    for unique in ("", "UNIQUE "):
+        for only in ("", "ONLY "):
+            for place in (*(f"{quote(schema)}.{quote(table)}" for schema in schemas), quote(table)):
+                head = f"CREATE {unique}INDEX {quote(name)} ON {only}{place} "
+                if text.startswith(head + "USING "):
+                    return text[len(head) :]
+    # quote() puts a name in quotation marks that an older server leaves bare
+    head, _, tail = text.partition(" USING ")
+    return f"USING {tail}" if tail else text
+
+
+def read_tried(connection: Any, names: Sequence[str]) -> Mapping[str, str]:
+    """Return the definitions of trial indexes."""
+    return {
+        name: _definition(text, name, [schema, "pg_temp"], table)
+        for name, schema, table, text in rows(connection, _TRIED, (list(names),))
+    }
+
+
+def trial(index: Index) -> Trial:
+    """Return the trial of a declared index."""
+    text, unique = definition(index), "UNIQUE " if index.unique else ""
+    return Trial(index.table, lambda copy, name: f"CREATE {unique}INDEX {name} ON {copy} {text}")
+
+
+def text_trial(table: QualifiedName, text: str) -> Trial:
+    """Return the trial of a definition that a server has given."""
+    return Trial(table, lambda copy, name: f"CREATE INDEX {name} ON {copy} {text}")
+
+
+def definition(index: Index) -> str:
+    """Return a declared index as SQL from USING on; that of a plain one is word for word what the server deparses."""
+    parts = [f"USING {quote(index.method)} ({', '.join(_column(column) for column in index.columns)})"]
+    if index.include:
+        parts.append(f"INCLUDE ({', '.join(quote(name) for name in index.include)})")
+    if index.nulls_not_distinct:
+        parts.append("NULLS NOT DISTINCT")
+    if index.storage:
+        parts.append(f"WITH ({_parameters(index.storage)})")
+    if index.predicate:
+        parts.append(f"WHERE {enclosed(index.predicate)}")
+    return " ".join(parts)
+
+
+def _parameters(pairs: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{'.'.join(map(quote, name.split('.')))}={literal(value)}" for name, value in pairs)
+
+
+def _dotted(name: str) -> str:
+    """Return `schema.name` or `name` of an operator class or collation as SQL."""
+    return ".".join(quote(part) for part in name.split(".", 1))
+
+
+def _column(column: IndexColumn) -> str:
+    text = quote(column.name) if column.name else enclosed(column.expression)
+    if column.collation:
+        text += f" COLLATE {_dotted(column.collation)}"
+    if column.opclass:
+        text += f" {_dotted(column.opclass)}"
+    if column.opclass_parameters:
+        text += f" ({_parameters(column.opclass_parameters)})"
+    if column.descending:
+        text += " DESC"
+    return text + (f" NULLS {column.nulls.upper()}" if column.nulls else "")
+
+
+def render(change: Change) -> tuple[str, ...]:
+    """Return the statements of one change, in order."""
+    return _RENDERERS[change.action](change.subject)
+
+
+def _build(step: Step) -> tuple[str, ...]:
+    return (f"{_create(step)} CONCURRENTLY {quote(step.target)} ON {step.table.sql} {_rest(step)}",)
+
+
+def _create_only(step: Step) -> tuple[str, ...]:
+    return (f"{_create(step)} {quote(step.target)} ON ONLY {step.table.sql} {_rest(step)}", *_noted(step))
+
+
+def _drop(step: Step) -> tuple[str, ...]:
+    gone = f"DROP INDEX CONCURRENTLY IF EXISTS {_at(step.table, step.target)}"
+    return (gone, forget(KIND, step.table, step.target)) if step.recorded else (gone,)
+
+
+def _drop_tree(step: Step) -> tuple[str, ...]:
+    return (f"DROP INDEX {_at(step.table, step.target)}", forget(KIND, step.table, step.target))
+
+
+def _rename(step: Step) -> tuple[str, ...]:
+    return (_renaming(step), *_noted(step))
+
+
+def _attach(step: Step) -> tuple[str, ...]:
+    assert step.parent
+    named = (_renaming(step), _comment(step)) if step.source != step.target else ()
+    return (*named, f"ALTER INDEX {step.parent.sql} ATTACH PARTITION {_at(step.table, step.target)}")
+
+
+def _swap(step: Step) -> tuple[str, ...]:
+    """The old index is put aside under the name that the next step drops."""
+    aside = f"ALTER INDEX {_at(step.table, step.target)} RENAME TO {quote(retired_name(step.table, step.target))}"
+    return (aside, _renaming(step), *_noted(step), *_inherited(step))
+
+
+def _swap_tree(step: Step) -> tuple[str, ...]:
+    return (f"DROP INDEX {_at(step.table, step.target)}", _renaming(step), *_noted(step))
+
+
+def _at(table: QualifiedName, name: str) -> str:
+    return QualifiedName(table.schema, name).sql
+
+
+def _create(step: Step) -> str:
+    assert step.index
+    return "CREATE UNIQUE INDEX" if step.index.unique else "CREATE INDEX"
+
+
+def _renaming(step: Step) -> str:
+    return f"ALTER INDEX {_at(step.table, step.source)} RENAME TO {quote(step.target)}"
+
+
+def _rest(step: Step) -> str:
+    """Return everything from USING on, with the tablespace where PostgreSQL wants it: before WHERE."""
+    assert step.index
+    if not step.index.tablespace:
+        return definition(step.index)
+    head, found, tail = definition(step.index).partition(" WHERE (")
+    return f"{head} TABLESPACE {quote(step.index.tablespace)}{found}{tail}"
+
+
+def _comment(step: Step) -> str:
+    return f"COMMENT ON INDEX {_at(step.table, step.target)} IS {literal(step.comment)}"
+
+
+def _noted(step: Step) -> tuple[str, ...]:
+    return _comment(step), remember(KIND, step.table, step.target)
+
+
+def _inherited(step: Step) -> tuple[str, ...]:
+    """Hand on what hangs on an index besides its definition: replica identity, CLUSTER mark, statistics targets."""
+    old = step.old
+    assert old
+    name = quote(step.target)
+    statements = []
+    if old.replica_identity:
+        statements.append(f"ALTER TABLE {step.table.sql} REPLICA IDENTITY USING INDEX {name}")
+    if old.clustered:
+        statements.append(f"ALTER TABLE {step.table.sql} CLUSTER ON {name}")
+    assert step.index
+    expressions = {number for number, column in enumerate(step.index.columns, 1) if column.expression}
+    statements += [
+        f"ALTER INDEX {_at(step.table, step.target)} ALTER COLUMN {number} SET STATISTICS {target}"
+        for number, target in old.statistics
+        if number in expressions
+    ]
+    return tuple(statements)
+
+
+_RENDERERS: Mapping[str, Callable[[Step], tuple[str, ...]]] = {
+    "build": _build,
+    "create_only": _create_only,
+    "drop": _drop,
+    "drop_tree": _drop_tree,
+    "comment": lambda step: (_comment(step),),
+    "adopt": _rename,
+    "rename": _rename,
+    "attach": _attach,
+    "swap": _swap,
+    "swap_tree": _swap_tree,
+}

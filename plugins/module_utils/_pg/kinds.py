@@ -1,0 +1,164 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The kinds of objects that the engine knows: each ties its pure plan (_core) to its SQL (here)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._core import check_constraint as checks
+from .._core import index as indexes
+from .._core import index_plan
+from .._core.errors import ViolatingRows
+from .._core.index_spec import Index
+from .._core.names import QualifiedName
+from .._core.plan import Change, Plan
+from .._core.relation import Tables
+from . import check_constraint as check_sql
+from . import index as index_sql
+from . import ledger
+from .canonical import answers
+from .engine import raise_if_any, refusals
+from .tables import read_names
+
+
+@dataclass
+class Indexes:
+    """Indexes declared one by one; `owner` is the name of the module that they belong to."""
+
+    declared: Sequence[Index]
+    owner: str = "indexes"
+    purge: bool = False
+    observed: indexes.Observed = field(init=False)
+    forms: tuple[indexes.Declared, ...] = field(init=False, default=())
+    rules: indexes.Rules = field(init=False)
+
+    @property
+    def count(self) -> int:
+        return len(self.declared)
+
+    def observe(self, connection: Any, tables: Tables) -> None:
+        raise_if_any(index_plan.check_tables(self.declared, tables))
+        made = {
+            QualifiedName(table.schema, name): since
+            for (table, name), since in ledger.made(connection, indexes.KIND).items()
+        }
+        found = index_sql.read_indexes(connection)
+        self.observed = indexes.Observed(tables, found, read_names(connection), made)
+
+    def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:
+        present = [index for index in self.declared if index.present]
+        asked = [index for index in present if not self._foretold(index)]
+        found, warnings = answers(
+            connection, [index_sql.trial(index) for index in asked], index_sql.read_tried, search_path
+        )
+        raise_if_any(refusals([f"{index.position} ({index.name})" for index in asked], found))
+        texts = {index.position: answer.text for index, answer in zip(asked, found, strict=True)}
+        self.forms = tuple(
+            indexes.Declared(index, self._form(index, texts) if index.present else None) for index in self.declared
+        )
+        pairs = sorted(indexes.unsettled(self.forms, self.observed))
+        trials = [index_sql.text_trial(table, text) for table, text in pairs]
+        again, _ = answers(connection, trials, index_sql.read_tried, search_path)
+        names = frozenset(QualifiedName(index.table.schema, index.name) for index in self.declared)
+        settled = {text: answer.text or text for (_, text), answer in zip(pairs, again, strict=True)}
+        self.rules = indexes.Rules(self.owner, self.purge, names, settled)
+        raise_if_any(index_plan.check_all(self.forms, self.observed, self.rules))
+        return warnings
+
+    def _foretold(self, index: Index) -> bool:
+        """Whether the server's own text of an index that is there is word for word what would be declared."""
+        text = index_sql.definition(index)
+        return index.plain and any(
+            other.form.text == text and other.form.unique == index.unique
+            for other in indexes.candidates(index, self.observed)
+        )
+
+    def _form(self, index: Index, texts: dict[str, str]) -> indexes.Form:
+        text = texts.get(index.position) or index_sql.definition(index)
+        return indexes.Form(text, index.unique, index.tablespace)
+
+    def busy(self) -> tuple[str, ...]:
+        return tuple(
+            f"index {mine.key} (process {mine.builder})"
+            for index in self.declared
+            if (mine := self.observed.indexes.get(QualifiedName(index.table.schema, index.name))) and mine.builder
+        )
+
+    def plan(self) -> Plan:
+        return index_plan.plan(self.forms, self.observed, self.rules)
+
+    def verify(self, connection: Any, plan: Plan) -> None:
+        """Whether rows are unique is found out by the build itself, which leaves nothing behind."""
+
+    def render(self, change: Change) -> tuple[str, ...]:
+        return index_sql.render(change)
+
+
+@dataclass
+class CheckConstraints:
+    """CHECK constraints declared one by one."""
+
+    declared: Sequence[checks.CheckConstraint]
+    purge: bool = False
+    observed: checks.Observed = field(init=False)
+    forms: tuple[checks.Declared, ...] = field(init=False, default=())
+    rules: checks.Rules = field(init=False)
+
+    @property
+    def count(self) -> int:
+        return len(self.declared)
+
+    def observe(self, connection: Any, tables: Tables) -> None:
+        raise_if_any(checks.check_tables(self.declared, tables))
+        self.observed = checks.Observed(
+            tables,
+            check_sql.read_checks(connection),
+            check_sql.read_others(connection),
+            ledger.made(connection, checks.KIND),
+        )
+
+    def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:
+        asked = [check for check in self.declared if check.present]
+        found, warnings = answers(
+            connection, [check_sql.trial(check) for check in asked], check_sql.read_tried, search_path
+        )
+        raise_if_any(refusals([f"{check.position} ({check.name})" for check in asked], found))
+        texts = {check.position: answer.text for check, answer in zip(asked, found, strict=True)}
+        self.forms = tuple(checks.Declared(check, texts.get(check.position)) for check in self.declared)
+        pairs = sorted(checks.unsettled(self.forms, self.observed))
+        trials = [check_sql.text_trial(table, text) for table, text in pairs]
+        again, _ = answers(connection, trials, check_sql.read_tried, search_path)
+        settled = {text: answer.text or text for (_, text), answer in zip(pairs, again, strict=True)}
+        self.rules = checks.Rules(self.purge, settled)
+        raise_if_any(checks.check_all(self.forms, self.observed, self.rules))
+        return warnings
+
+    def busy(self) -> tuple[str, ...]:
+        return ()
+
+    def plan(self) -> Plan:
+        return checks.plan(self.forms, self.observed, self.rules)
+
+    def verify(self, connection: Any, plan: Plan) -> None:
+        """Count the rows that contradict what is to be validated, before anything is changed."""
+        found = []
+        for change in plan.changes:
+            if change.action != "validate":
+                continue
+            item = next(i for i in self.forms if i.check.table == change.table and self._validates(i, change))
+            count, sample = check_sql.violations(connection, change.table, item.text or "")
+            if count:
+                name = f"{item.check.position} ({item.check.name})"
+                found.append(f"{name}: {count} rows of {change.table} contradict it, among them {', '.join(sample)}")
+        if found:
+            advice = "Nothing was changed. Put the rows right, or declare validated: false to hold new rows only"
+            raise ViolatingRows(f"{'; '.join(found)}. {advice}", {"violations": found})
+
+    def _validates(self, item: checks.Declared, change: Change) -> bool:
+        return change.name in (item.check.name, checks.temporary_name(item.check.name))
+
+    def render(self, change: Change) -> tuple[str, ...]:
+        return check_sql.render(change)

@@ -1,0 +1,130 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A second pair of eyes: while one connection executes, another sees whom it waits for, and how far a build is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from .connection import driver, rows
+
+LOOK_SECONDS = 0.2  # while something waits; between looks at a build it is five times as long
+LINE_SECONDS = 10  # between two log lines about the same phase
+QUERY_CHARACTERS = 120
+
+_BLOCKERS = """
+SELECT a.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), coalesce(a.state, a.backend_type),
+       coalesce(extract(epoch FROM now() - coalesce(a.xact_start, a.backend_start)), 0)::int, coalesce(a.query, '')
+FROM pg_catalog.pg_stat_activity a
+WHERE a.pid = ANY(pg_catalog.pg_blocking_pids(%s))
+"""
+_WAITING = "SELECT coalesce(wait_event_type = 'Lock', false) FROM pg_catalog.pg_stat_activity WHERE pid = %s"
+_PROGRESS = """
+SELECT p.phase, p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total, p.lockers_done, p.lockers_total
+FROM pg_catalog.pg_stat_progress_create_index p WHERE p.pid = %s
+"""
+# transactions of this database that a CONCURRENTLY would wait for in the end
+_OLD = r"""
+SELECT a.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), coalesce(a.state, a.backend_type),
+       extract(epoch FROM now() - a.xact_start)::int, coalesce(a.query, '')
+FROM pg_catalog.pg_stat_activity a
+WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()
+  AND a.backend_type = 'client backend' AND (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)
+  AND a.xact_start < now() - make_interval(secs => %s)
+  AND coalesce(a.query, '') !~* '^\s*(create|reindex|drop)\y.*\yconcurrently\y'
+UNION ALL
+SELECT 0, p.owner, 'prepared transaction ' || p.gid, 'prepared', extract(epoch FROM now() - p.prepared)::int, ''
+FROM pg_catalog.pg_prepared_xacts p
+WHERE p.database = pg_catalog.current_database() AND p.prepared < now() - make_interval(secs => %s)
+"""
+
+
+@dataclass
+class Sight:
+    """What was seen while a statement ran: who stood in its way last, and whether it was cancelled for waiting."""
+
+    blockers: tuple[str, ...] = ()
+    cancelled: bool = False
+
+
+@dataclass
+class Watcher:
+    """Looks at one backend through a connection of its own."""
+
+    connection: Any
+    pid: int
+    log: Callable[[str], None]
+    _phase: str = field(default="", init=False)
+    _said: float = field(default=0.0, init=False)
+
+    @contextmanager
+    def watching(self, what: str, patience_seconds: float | None = None) -> Iterator[Sight]:
+        """Watch while the body executes; with `patience_seconds`, cancel what waits longer for a lock at a stretch."""
+        sight, done = Sight(), threading.Event()
+        thread = threading.Thread(target=self._look, args=(what, patience_seconds, sight, done), daemon=True)
+        thread.start()
+        try:
+            yield sight
+        finally:
+            done.set()
+            thread.join()
+
+    def old_transactions(self, seconds: float) -> tuple[str, ...]:
+        """Name the transactions of this database that are older."""
+        return tuple(_named(row) for row in rows(self.connection, _OLD, (seconds, seconds)))
+
+    def _look(self, what: str, patience: float | None, sight: Sight, done: threading.Event) -> None:
+        waiting_since = 0.0
+        pause = LOOK_SECONDS
+        while not done.wait(pause):
+            try:
+                waits = bool(rows(self.connection, _WAITING, (self.pid,)) == [(True,)])
+                if waits:
+                    sight.blockers = tuple(_named(row) for row in rows(self.connection, _BLOCKERS, (self.pid,)))
+                    waiting_since = waiting_since or time.monotonic()
+                else:
+                    waiting_since = 0.0
+                if patience is not None:
+                    self._report(what, sight.blockers if waits else ())
+                    if waits and time.monotonic() - waiting_since > patience:
+                        sight.cancelled = True
+                        rows(self.connection, "SELECT pg_catalog.pg_cancel_backend(%s)", (self.pid,))
+                        return
+            except driver.Error:
+                return  # the server is gone: the watched statement fails by itself and says so
+            pause = LOOK_SECONDS if waits or patience is None else LOOK_SECONDS * 5
+
+    def _report(self, what: str, blockers: tuple[str, ...]) -> None:
+        """Write a line when a build enters another phase, and now and then within one."""
+        found = rows(self.connection, _PROGRESS, (self.pid,))
+        if not found:
+            return
+        phase, blocks, all_blocks, tuples, all_tuples, lockers, all_lockers = found[0]
+        now = time.monotonic()
+        if phase == self._phase and now - self._said < LINE_SECONDS:
+            return
+        self._phase, self._said = phase, now
+        numbers = [
+            f"{done} of {total} {unit}"
+            for done, total, unit in (
+                (blocks, all_blocks, "blocks"),
+                (tuples, all_tuples, "tuples"),
+                (lockers, all_lockers, "transactions waited for"),
+            )
+            if total
+        ]
+        self.log(f"pgstead: {what}: {', '.join([phase, *numbers])}" + (f"; {'; '.join(blockers)}" if blockers else ""))
+
+
+def _named(row: tuple[Any, ...]) -> str:
+    """Return one session as a person wants to read it at night."""
+    pid, user, application, state, age, query = row
+    who = f"process {pid} of {user}" if pid else f"{application} of {user}"
+    named = f" ({application})" if pid and application else ""
+    text = " ".join(query.split())[:QUERY_CHARACTERS]
+    return f"{who}{named}, {state}, for {age} s" + (f": {text}" if text else "")
