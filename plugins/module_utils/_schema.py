@@ -30,11 +30,11 @@ CONNECTION: Mapping[str, Any] = {
     },
     "ca_cert": {"type": "path"},
     "system_user": {"type": "str", "default": "postgres"},
-    "session_role": {"type": "str"},
     "schema": {"type": "str", "default": "public"},
-    "search_path": {"type": "list", "elements": "str", "default": ["public"]},
 }
 APPLY: Mapping[str, Any] = {
+    "session_role": {"type": "str"},
+    "search_path": {"type": "list", "elements": "str", "default": ["public"]},
     "lock_timeout": {"type": "str", "default": "2s"},
     "lock_attempts": {"type": "int", "default": 10},
     "build_wait": {"type": "str", "default": "10min"},

@@ -34,12 +34,22 @@ def shape(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def fragment_options(name: str) -> dict[str, Any]:
+    """Return the options of a shared part of the documentation: `namespace.collection.file[.part]`."""
+    file, _, part = name.removeprefix("pgstead.ops.").partition(".")
+    fragment = importlib.import_module(f"ansible_collections.pgstead.ops.plugins.doc_fragments.{file}")
+    return yaml.safe_load(getattr(fragment.ModuleDocFragment, part.upper() or "DOCUMENTATION")).get("options") or {}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_documentation_equals_argument_spec(name: str) -> None:
     module = load(name)
     documented = yaml.safe_load(module.DOCUMENTATION)
     assert documented["module"] == name
-    assert shape(documented["options"]) == shape(module.ARGUMENTS)
+    options = documented["options"]
+    for fragment in documented["extends_documentation_fragment"]:
+        options |= fragment_options(fragment)
+    assert shape(options) == shape(module.ARGUMENTS)
     assert yaml.safe_load(module.RETURN)
 
 

@@ -187,7 +187,18 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         elif mine.bound and not (item.form and rules.same(mine.form, item.form)):
             what = "be dropped" if item.form is None else f"be changed to {item.form.text}"
             problems.append(Problem(where, f"stands behind {mine.bound} and cannot {what}: change that first"))
+        elif item.form and not index.named and _somebody_elses(mine, item, observed, rules):
+            what = (
+                f"somebody made an index of this name, {mine.form.text}: give yours a name, or this one to replace it"
+            )
+            problems.append(Problem(where, what))
     return tuple(problems)
+
+
+def _somebody_elses(mine: ObservedIndex, item: Declared, observed: Observed, rules: Rules) -> bool:
+    """Whether a derived name met another definition that nobody declared: that one is not replaced unasked."""
+    foreign = mine.valid and not owner_of(mine.comment)
+    return foreign and satisfying(item, observed, rules) is None
 
 
 def plan_plain(item: Declared, observed: Observed, rules: Rules) -> Plan:

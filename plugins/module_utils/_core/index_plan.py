@@ -85,8 +85,15 @@ def _purged(index: ObservedIndex, observed: Observed) -> Plan:
 
 
 def _warnings(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tuple[str, ...]:
-    """Name indexes that somebody made already under another name than the declared one: two of them cost writes."""
+    """Name indexes that are there twice, or would be: each costs every write."""
     found = []
+    seen: dict[tuple[object, ...], str] = {}
+    for item in declared:
+        if item.form:
+            key = (item.index.table, item.form)
+            if key in seen:
+                found.append(f"{item.index.position} ({item.index.name}): is the same index as {seen[key]}")
+            seen.setdefault(key, f"{item.index.position} ({item.index.name})")
     names = {QualifiedName(item.index.table.schema, item.index.name) for item in declared}
     for item in declared:
         index = item.index

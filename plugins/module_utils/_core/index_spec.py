@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from . import expression
 from .errors import Problem
 from .inventory import strings
-from .names import QualifiedName, derive, parse, unusable
+from .names import QualifiedName, derive, parse, reference, unusable
 
 RESERVED_PREFIX = "pgstead_"
 _COLUMN_KEYS = ("column", "expression", "opclass", "opclass_parameters", "collation", "order", "nulls")
@@ -142,6 +142,8 @@ def _column(raw: Any) -> IndexColumn:
     parameters = _pairs(raw.get("opclass_parameters"))
     if parameters and not raw.get("opclass"):
         raise ValueError("columns: opclass_parameters needs the opclass that they belong to")
+    for key in ("opclass", "collation"):
+        reference(str(raw.get(key) or ""), dotted=True)  # raises where quotation marks do not fit
     return IndexColumn(
         name=name,
         expression=text,
@@ -157,18 +159,11 @@ def _column(raw: Any) -> IndexColumn:
 def _contradictions(found: Sequence[Index]) -> list[Problem]:
     problems = []
     seen: dict[tuple[str, str], Index] = {}
-    same: dict[Index, Index] = {}
     for index in found:
         key = (index.table.schema, index.name)
         if key in seen:
             other = seen[key]
             how = "has the same name" if index.named and other.named else "would get the same name: give one a name"
             problems.append(Problem(f"{index.position} ({index.name})", f"{other.position} {how}"))
-        elif index.present:
-            plain = replace(index, position="", name="", named=False, comment=None)
-            if plain in same:
-                what = f"{same[plain].position} ({same[plain].name}) declares the same index under another name"
-                problems.append(Problem(f"{index.position} ({index.name})", what))
-            same.setdefault(plain, index)
         seen.setdefault(key, index)
     return problems

@@ -222,11 +222,22 @@ def parse(text: str, schema: str) -> QualifiedName:
     if rebuilt != text or len(read) not in (1, 2):
         raise ValueError(f"{text!r} is not a name: write table, schema.table, or a part with dots in double quotes")
     found = QualifiedName(read[0], read[1]) if len(read) == 2 else QualifiedName(schema, read[0])
-    for part in (found.schema, found.name):
+    for part in read:
         complaint = unusable(part)
         if complaint:
             raise ValueError(complaint)
     return found
+
+
+def reference(text: str, *, dotted: bool) -> str:
+    """Return the name of an operator class or collation as SQL: `name`, or `schema."name"`.
+
+    With `dotted`, `schema.name` needs no quotation marks; without (collations: en_US.utf8), a dot belongs to the name.
+    """
+    if '"' in text:
+        found = parse(text, "")
+        return found.sql if found.schema else quote(found.name)
+    return ".".join(quote(part) for part in (text.split(".", 1) if dotted else [text]))
 
 
 def unusable(name: str) -> str | None:

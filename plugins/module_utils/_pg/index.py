@@ -9,7 +9,7 @@ from typing import Any
 
 from .._core.index import KIND, Form, ObservedIndex, Step, retired_name
 from .._core.index_spec import Index, IndexColumn
-from .._core.names import QualifiedName, literal, quote
+from .._core.names import QualifiedName, literal, quote, reference
 from .._core.plan import Change
 from .canonical import Trial, enclosed
 from .connection import rows
@@ -123,17 +123,12 @@ def _parameters(pairs: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{'.'.join(map(quote, name.split('.')))}={literal(value)}" for name, value in pairs)
 
 
-def _dotted(name: str) -> str:
-    """Return `schema.name` or `name` of an operator class or collation as SQL."""
-    return ".".join(quote(part) for part in name.split(".", 1))
-
-
 def _column(column: IndexColumn) -> str:
     text = quote(column.name) if column.name else enclosed(column.expression)
     if column.collation:
-        text += f" COLLATE {_dotted(column.collation)}"
+        text += f" COLLATE {reference(column.collation, dotted=False)}"
     if column.opclass:
-        text += f" {_dotted(column.opclass)}"
+        text += f" {reference(column.opclass, dotted=True)}"
     if column.opclass_parameters:
         text += f" ({_parameters(column.opclass_parameters)})"
     if column.descending:

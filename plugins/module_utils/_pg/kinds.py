@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._core import check_constraint as checks
+from .._core import foreign_key, index_plan
 from .._core import index as indexes
-from .._core import index_plan
 from .._core.errors import ViolatingRows
 from .._core.index_spec import Index
 from .._core.names import QualifiedName
-from .._core.plan import Change, Plan
+from .._core.plan import Change, Plan, owner_of
 from .._core.relation import Tables
 from . import check_constraint as check_sql
+from . import foreign_key as foreign_key_sql
 from . import index as index_sql
 from . import ledger
 from .canonical import answers
@@ -92,6 +93,47 @@ class Indexes:
 
     def verify(self, connection: Any, plan: Plan) -> None:
         """Whether rows are unique is found out by the build itself, which leaves nothing behind."""
+
+    def render(self, change: Change) -> tuple[str, ...]:
+        return index_sql.render(change)
+
+
+@dataclass
+class ForeignKeyIndexes:
+    """The indexes that foreign keys need and do not have; with `create` unset they are only named."""
+
+    chosen: foreign_key.Choice
+    create: bool
+    purge: bool = False
+    missing: tuple[dict[str, Any], ...] = field(init=False, default=())
+    indexes: Indexes = field(init=False)
+    count: int = 0  # nobody knows before the tables are there
+
+    def observe(self, connection: Any, tables: Tables) -> None:
+        keys = foreign_key_sql.read_foreign_keys(connection)
+        raise_if_any(foreign_key.unknown(self.chosen, keys))
+        keys = tuple(key for key in keys if self.chosen.wants(key, tables))
+        found = index_sql.read_indexes(connection)
+        own = frozenset(name for name, index in found.items() if owner_of(index.comment) == foreign_key.OWNER)
+        serving = foreign_key_sql.read_serving(connection)
+        bare = foreign_key.uncovered(keys, serving, frozenset())
+        self.missing = tuple(foreign_key.described(key, tables) for key in bare)
+        wanted = foreign_key.uncovered(keys, serving, own) if self.create else ()
+        self.indexes = Indexes(foreign_key.indexes_for(wanted), foreign_key.OWNER, self.purge and self.create)
+        self.indexes.observe(connection, tables)
+
+    def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:
+        return self.indexes.settle(connection, search_path)
+
+    def busy(self) -> tuple[str, ...]:
+        return self.indexes.busy()
+
+    def plan(self) -> Plan:
+        # other indexes of these tables are nobody's fault here
+        return replace(self.indexes.plan(), unmanaged=())
+
+    def verify(self, connection: Any, plan: Plan) -> None:
+        self.indexes.verify(connection, plan)
 
     def render(self, change: Change) -> tuple[str, ...]:
         return index_sql.render(change)

@@ -1,0 +1,49 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Foreign keys and the indexes that could serve them, read at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._core.foreign_key import ForeignKey, IndexKeys
+from .._core.names import QualifiedName
+from .connection import rows
+from .tables import OUTSIDE
+
+# those that partitions have from their parent are the parent's
+_KEYS = f"""
+SELECT n.nspname, t.relname, k.conname, k.conkey::int[],
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(attnum, place)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place)
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class t ON t.oid = k.conrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND t.relkind IN ('r', 'p') AND t.relpersistence <> 't' AND {OUTSIDE}
+ORDER BY 1, 2, 3
+"""
+_SERVING = f"""
+SELECT n.nspname, t.relname, c.relname, m.amname, (i.indkey::int2[])[0:i.indnkeyatts - 1]::int[]
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_am m ON m.oid = c.relam
+JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE i.indisvalid AND i.indpred IS NULL AND m.amname IN ('btree', 'hash') AND t.relkind IN ('r', 'p') AND {OUTSIDE}
+"""
+
+
+def read_foreign_keys(connection: Any) -> tuple[ForeignKey, ...]:
+    """Return every foreign key of the database's tables."""
+    return tuple(
+        ForeignKey(QualifiedName(schema, table), name, tuple(columns), tuple(numbers))
+        for schema, table, name, numbers, columns in rows(connection, _KEYS)
+    )
+
+
+def read_serving(connection: Any) -> tuple[IndexKeys, ...]:
+    """Return the indexes that could serve a foreign key."""
+    return tuple(
+        IndexKeys(QualifiedName(schema, table), name, method, tuple(numbers))
+        for schema, table, name, method, numbers in rows(connection, _SERVING)
+    )
