@@ -24,7 +24,7 @@ SELECT n.nspname, c.relname, k.place <= i.indnkeyatts, coalesce(a.attname, ''),
             SELECT FROM pg_catalog.pg_opclass d
             WHERE d.opcmethod = o.opcmethod AND d.opcdefault AND d.opcintype = coalesce(a.atttypid, x.atttypid)))
             THEN NULL ELSE ARRAY[os.nspname, o.opcname] END,
-       coalesce(x.attoptions, '{{}}'),
+       coalesce(x.attoptions, ARRAY[]::text[]),
        CASE WHEN l.oid IS NULL OR l.oid = coalesce(a.attcollation, 100) THEN NULL ELSE ARRAY[ls.nspname, l.collname] END,
        coalesce(k.opt, 0) & 1 = 1, coalesce(k.opt, 0) & 2 = 2
 FROM pg_catalog.pg_index i
@@ -43,7 +43,7 @@ ORDER BY c.oid, k.place
 """
 _PARTS = f"""
 SELECT n.nspname, c.relname, m.amname, coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), ''),
-       coalesce(c.reloptions, '{{}}'), {{nulls_not_distinct}}
+       coalesce(c.reloptions, ARRAY[]::text[]), {{nulls_not_distinct}}
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_am m ON m.oid = c.relam
