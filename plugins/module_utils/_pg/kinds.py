@@ -105,7 +105,7 @@ class ForeignKeyIndexes:
     chosen: foreign_key.Choice
     create: bool
     purge: bool = False
-    missing: tuple[dict[str, Any], ...] = field(init=False, default=())
+    missing: tuple[dict[str, Any], ...] | None = field(init=False, default=None)  # when first observed
     indexes: Indexes = field(init=False)
     count: int = 0  # nobody knows before the tables are there
 
@@ -116,8 +116,9 @@ class ForeignKeyIndexes:
         found = index_sql.read_indexes(connection)
         own = frozenset(name for name, index in found.items() if owner_of(index.comment) == foreign_key.OWNER)
         serving = foreign_key_sql.read_serving(connection)
-        bare = foreign_key.uncovered(keys, serving, frozenset())
-        self.missing = tuple(foreign_key.described(key, tables) for key in bare)
+        if self.missing is None:
+            bare = foreign_key.uncovered(keys, serving, frozenset())
+            self.missing = tuple(foreign_key.described(key, tables) for key in bare)
         wanted = foreign_key.uncovered(keys, serving, own) if self.create else ()
         self.indexes = Indexes(foreign_key.indexes_for(wanted), foreign_key.OWNER, self.purge and self.create)
         self.indexes.observe(connection, tables)
