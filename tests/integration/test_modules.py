@@ -11,7 +11,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import ConnectionFailed, SpecError
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute, rows
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, rows
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context, Outcome
 
 from .conftest import USER, Server
@@ -212,7 +212,7 @@ def test_export_of_a_large_schema_applies_without_change_before_and_after_a_copy
             f'CREATE INDEX ON t{i} USING hash (name COLLATE "C" text_pattern_ops)',
         )
     ]
-    server.run(*tables, *indexes, database="large")
+    server.run("; ".join(tables), "; ".join(indexes), database="large")
     with connect(place(server, "large")) as connection:
         definitions = rows(
             connection,
@@ -224,15 +224,12 @@ def test_export_of_a_large_schema_applies_without_change_before_and_after_a_copy
             "SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid))"
             " FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0",
         )
-    with connect(place(server, "copy")) as connection:
-        for i in range(120):
-            execute(
-                connection,
-                f"CREATE TABLE t{i} (id bigint PRIMARY KEY, name varchar(20), n int, at timestamptz, doc jsonb,"
-                f" t{i}_ref int)",
-            )
-        for (statement,) in [*constraints, *definitions]:
-            execute(connection, statement)
+    bare = [
+        f"CREATE TABLE t{i} (id bigint PRIMARY KEY, name varchar(20), n int, at timestamptz, doc jsonb, t{i}_ref int)"
+        for i in range(120)
+    ]
+    for statements in (bare, [text for (text,) in [*constraints, *definitions]]):
+        server.run("; ".join(statements), database="copy")
     found = call(server, "schema_export_info", {"login_db": "large"})
     assert (found.data["msg"], found.data["skipped"]) == ("480 indexes, 240 check constraints", [])
     for database in ("large", "copy"):
