@@ -101,16 +101,25 @@ def definition(expression: str, no_inherit: bool) -> str:
     return f"CHECK {enclosed(expression)}" + (" NO INHERIT" if no_inherit else "")
 
 
-def violations(connection: Any, table: QualifiedName, text: str, search_path: str) -> tuple[int, tuple[str, ...]]:
-    """Count the rows that contradict a constraint (its text from CHECK on), and return some of their primary keys."""
+def violations(
+    connection: Any, table: QualifiedName, texts: Sequence[str], search_path: str
+) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Count the rows that contradict each constraint (its text from CHECK on), with some of their primary keys.
+
+    The table is read once for all of them, and once more for each that has violating rows, as far as the sample goes.
+    """
     key = [name for (name,) in rows(connection, _PRIMARY_KEY, (table.schema, table.name))]
-    shown = ", ".join(quote(name) for name in key) or "ctid"
-    condition = f"FROM {table.sql} WHERE NOT {text.removeprefix('CHECK ').removesuffix(' NO INHERIT')}"
+    shown, label = ", ".join(quote(name) for name in key) or "ctid", ", ".join(key) or "ctid"
+    wrong = [f"NOT {text.removeprefix('CHECK ').removesuffix(' NO INHERIT')}" for text in texts]
+    found = []
     with _looking(connection, search_path):
-        ((count,),) = rows(connection, f"SELECT count(*) {condition}")
-        sample = rows(connection, f"SELECT ROW({shown})::text {condition} LIMIT {SAMPLE_ROWS}") if count else []
-    label = ", ".join(key) or "ctid"
-    return count, tuple(f"({label}) = {values}" for (values,) in sample)
+        filters = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in wrong)
+        (counts,) = rows(connection, f"SELECT {filters} FROM {table.sql}")
+        for count, condition in zip(counts, wrong, strict=True):
+            some = f"SELECT ROW({shown})::text FROM {table.sql} WHERE {condition} LIMIT {SAMPLE_ROWS}"
+            sample = rows(connection, some) if count else []
+            found.append((count, tuple(f"({label}) = {values}" for (values,) in sample)))
+    return tuple(found)
 
 
 @contextmanager

@@ -217,17 +217,21 @@ class CheckConstraints:
 
     def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> None:
         """Count the rows that contradict what is to be validated, before anything is changed."""
-        found = []
+        by_table: dict[QualifiedName, list[checks.Declared]] = {}
         for change in plan.changes:
-            if change.action != "validate":
-                continue
-            item = next(i for i in self.forms if i.check.table == change.table and self._validates(i, change))
-            count, sample = check_sql.violations(
-                connection, change.table, item.text or "", path_of(change.table.schema, search_path)
-            )
-            if count:
-                name = f"{item.check.position} ({item.check.name})"
-                found.append(f"{name}: {count} rows of {change.table} contradict it, among them {', '.join(sample)}")
+            if change.action == "validate":
+                item = next(i for i in self.forms if i.check.table == change.table and self._validates(i, change))
+                by_table.setdefault(change.table, []).append(item)
+        found = []
+        for table, items in by_table.items():
+            path = path_of(table.schema, search_path)
+            counted = check_sql.violations(connection, table, [item.text or "" for item in items], path)
+            found += [
+                f"{item.check.position} ({item.check.name}): {count} rows of {table} contradict it, among them "
+                + ", ".join(sample)
+                for item, (count, sample) in zip(items, counted, strict=True)
+                if count
+            ]
         if found:
             advice = "Nothing was changed. Put the rows right, or declare validated: false to hold new rows only"
             raise ViolatingRows(f"{'; '.join(found)}. {advice}", {"violations": found})
