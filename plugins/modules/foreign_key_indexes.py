@@ -24,7 +24,7 @@ options:
     type: list
     elements: dict
     default: []
-    options:
+    suboptions:
       table:
         description: Table of the foreign key, with its schema if that is not O(schema).
         type: str
