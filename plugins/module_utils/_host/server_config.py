@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .._core import evidence
-from .._core.errors import ConfigurationRefused, ConnectionFailed, HostError
+from .._core.errors import ConfigurationRefused, ConnectionFailed, HostError, Problem, SpecError
 from .._core.settings import changed_names, needs_restart, parse
 from .._pg import serving
 from .._pg.connection import Target
