@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._core.errors import PermissionDenied
 from .._core.names import QualifiedName, literal
-from .connection import execute, rows
+from .connection import driver, execute, rows
 
 _EXISTS = "SELECT pg_catalog.to_regclass('pgstead.{}') IS NOT NULL"
 _CREATE = """
@@ -28,11 +29,32 @@ SELECT schema_name, table_name, name, pg_catalog.to_char(since AT TIME ZONE 'UTC
 FROM pgstead.made WHERE kind = %s
 """
 
+_WRITABLE = """
+SELECT pg_catalog.has_table_privilege(c.oid, 'INSERT') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')
+       AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'), r.rolname
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+WHERE c.oid = pg_catalog.to_regclass('pgstead.made')
+"""
+
 
 def prepare(connection: Any) -> None:
-    """Create the schema where it is missing."""
+    """Create the schema where it is missing. Raises PermissionDenied where this role cannot write into it."""
     if not (_exists(connection, "made") and _exists(connection, "loaded")):
-        execute(connection, f"BEGIN; {_CREATE}; COMMIT")
+        try:
+            execute(connection, f"BEGIN; {_CREATE}; COMMIT")
+        except driver.errors.InsufficientPrivilege as error:
+            execute(connection, "ROLLBACK")
+            ((role, database),) = rows(connection, "SELECT current_user, pg_catalog.current_database()")
+            raise PermissionDenied(
+                f"role {role} cannot make the schema pgstead, in which the collection notes what it made: {error}. Grant "
+                f"it CREATE on the database {database}, or act as the database's owner (session_role)"
+            ) from error
+    ((writable, owner),) = rows(connection, _WRITABLE)
+    if not writable:
+        raise PermissionDenied(
+            f"the schema pgstead, in which the collection notes what it made, belongs to {owner}: act as that role "
+            "(session_role)"
+        )
 
 
 def _exists(connection: Any, table: str) -> bool:
