@@ -105,7 +105,8 @@ def spoken(target: Target) -> Iterator[None]:
     except driver.Error as error:
         text = " ".join(str(error).split())
         if isinstance(error, driver.errors.InsufficientPrivilege):
-            raise PermissionDenied(f"{target}: {text}") from error
+            advice = "act as the owner of the tables (session_role)"
+            raise PermissionDenied(f"{target}: {text}: {advice}") from error
         if error.pgcode is None or error.pgcode.startswith("57P"):
             raise ConnectionFailed(f"{target}: the connection broke: {text}; run again") from error
         raise StatementFailed(f"{target}: {text}") from error
