@@ -167,7 +167,8 @@ class Executor:
             return
         name = QualifiedName(change.table.schema, change.leaves).sql
         try:
-            with self.watcher.watching(f"clean up {change.object}", self.limits.lock_timeout_ms / 1000):
+            patience = min(self.limits.lock_timeout_ms / 1000, self.limits.build_wait_seconds)
+            with self.watcher.watching(f"clean up {change.object}", patience):
                 execute(self.connection, f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         except driver.Error as error:
             self.watcher.log(f"pgstead: {change.object} is left for the next run to drop: {str(error).strip()}")
