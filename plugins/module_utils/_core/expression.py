@@ -51,3 +51,34 @@ def _comment_end(text: str, start: int) -> int:
         if depth == 0:
             return match.end()
     return 0
+
+
+_CALL = re.compile(r'((?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)(?:\.(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*))?)\s*$')
+_CAST = re.compile(r'::\s*(?:"(?:[^"]|"")+"|[A-Za-z_][\w$ ]*)(?:\.(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*))?(?:\[\])*')
+_WORDS = frozenset({"true", "false", "null", "array", "row"})
+
+
+def constant_calls(text: str) -> tuple[str, ...]:
+    """Return the functions that an expression (as the server deparses it) calls for each row although no column is in
+    their arguments: inside `(SELECT …)` one call would do for all rows.
+    """
+    found: list[str] = []
+    opened: list[tuple[str, int, bool]] = []  # (function before the parenthesis, where it opens, inside a SELECT)
+    plain = _blanked(text)
+    for position, character in enumerate(plain):
+        if character == "(":
+            before = _CALL.search(plain[:position])
+            inside = (bool(opened) and opened[-1][2]) or plain[position + 1 :].lstrip()[:7].upper() == "SELECT "
+            opened.append((before[1] if before else "", position, inside))
+        elif character == ")" and opened:
+            name, start, inside = opened.pop()
+            arguments = _CAST.sub("", plain[start + 1 : position])
+            words = {word.lower() for word in re.findall(r"[A-Za-z_][\w$.]*(?!\w*\s*\()", arguments)} - _WORDS
+            if name and not inside and not words and name.lower() not in _WORDS:
+                found.append(name)
+    return tuple(dict.fromkeys(found))
+
+
+def _blanked(text: str) -> str:
+    """Return a text with its strings emptied, so that what they hold is not read as SQL."""
+    return re.sub(r"'(?:[^']|'')*'", lambda match: "'" + " " * (len(match[0]) - 2) + "'", text)
