@@ -146,7 +146,7 @@ def _plan_one(item: Declared, observed: Observed, rules: Rules) -> Plan:
     table = protected.table
     there = observed.protected.get(table) or ObservedTable(table, enabled=False, forced=False)
     steps, comments = _policy_steps(item, there, rules)
-    remaining = _remaining(item, there, steps)
+    remaining = _remaining(there, steps)
     enable = protected.present or bool(remaining - {policy.name for policy in protected.policies})
     force = protected.present and protected.force
     step = Step(
@@ -205,7 +205,7 @@ def _policy_steps(
     return steps, comments
 
 
-def _remaining(item: Declared, there: ObservedTable, steps: Sequence[tuple[str, str, Policy | None]]) -> set[str]:
+def _remaining(there: ObservedTable, steps: Sequence[tuple[str, str, Policy | None]]) -> set[str]:
     """Return the names of the policies that the table has afterwards."""
     dropped = {name for verb, name, _ in steps if verb == "drop"}
     created = {name for verb, name, _ in steps if verb == "create"}

@@ -26,8 +26,8 @@ class Context:
     """The settings that carry the application's user into a transaction, and the function that sets them."""
 
     user: str
-    role: str = ""
-    function: QualifiedName = QualifiedName("public", "set_user_context")
+    role: str
+    function: QualifiedName
 
 
 @dataclass(frozen=True)
