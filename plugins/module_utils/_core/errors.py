@@ -76,3 +76,7 @@ class StatementFailed(PgsteadError):
 
 class NotConverged(PgsteadError):
     """Everything was carried out, and yet the next observation differs from the declaration."""
+
+
+class NotIsolated(PgsteadError):
+    """Row security let something through, or could not be shown to hold; the message has the checks."""

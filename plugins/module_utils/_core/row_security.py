@@ -196,12 +196,10 @@ def _policy_steps(
         written = policy.comment or (without_marker(mine.comment) if mine else "")
         comments[policy.name] = with_marker(written, OWNER)
     declared = {policy.name for policy in item.protected.policies}
-    for policy in there.policies:
-        gone = policy.name in item.protected.absent or (
-            owner_of(policy.comment) == OWNER and (rules.purge or not item.protected.present)
-        )
-        if policy.name not in declared and gone:
-            steps.append(("drop", policy.name, None))
+    for other in there.policies:
+        ours = owner_of(other.comment) == OWNER and (rules.purge or not item.protected.present)
+        if other.name not in declared and (ours or other.name in item.protected.absent):
+            steps.append(("drop", other.name, None))
     return steps, comments
 
 

@@ -1,0 +1,161 @@
+"""The probe says proven for tenants that are apart, and fails for each way in which they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import NotIsolated, SpecError
+
+from .conftest import Server
+from .test_modules import call
+
+TABLES = """
+CREATE ROLE shop_owner; CREATE ROLE shop_app LOGIN; CREATE ROLE other_owner;
+GRANT USAGE, CREATE ON SCHEMA public TO shop_owner; GRANT CREATE, TEMPORARY ON DATABASE tenants TO shop_owner;
+SET ROLE shop_owner;
+CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id bigint NOT NULL, total numeric NOT NULL,
+                     doubled numeric GENERATED ALWAYS AS (total * 2) STORED);
+CREATE TABLE notes (id int PRIMARY KEY, owner uuid NOT NULL, body text);
+INSERT INTO orders (user_id, total) SELECT i % 5, i FROM generate_series(1, 100) i;
+INSERT INTO notes SELECT i, md5((i % 3)::text)::uuid, 'x' FROM generate_series(1, 30) i;
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders, notes TO shop_app;
+"""
+CONTEXT = {"user": "app.user_id", "role": "app.user_role"}
+SECURITY = {
+    "session_role": "shop_owner",
+    "context": CONTEXT,
+    "application_roles": ["shop_app"],
+    "tables": [
+        {"name": "orders", "owner_column": "user_id", "admin_role": "admin"},
+        {"name": "notes", "owner_column": "owner"},
+    ],
+}
+PROBE: dict[str, Any] = {
+    "context": CONTEXT,
+    "application_role": "shop_app",
+    "tables": [
+        {"name": "orders", "owner_column": "user_id", "admin_role": "admin"},
+        {"name": "notes", "owner_column": "owner"},
+    ],
+    "probes": 100,
+}
+
+
+@pytest.fixture
+def tenants(server: Server) -> Iterator[Server]:
+    server.run("CREATE DATABASE tenants")
+    server.run(TABLES, database="tenants")
+    assert call(server, "row_security", {"login_db": "tenants", **SECURITY}).changed
+    yield server
+    server.run(
+        "DROP DATABASE tenants WITH (FORCE)", "DROP ROLE shop_owner", "DROP ROLE shop_app", "DROP ROLE other_owner"
+    )
+
+
+def probe(server: Server, **changes: Any) -> Any:
+    return call(server, "row_security_probe", {"login_db": "tenants", **PROBE, **changes})
+
+
+def test_tenants_that_are_apart_are_proven_to_be(tenants: Server) -> None:
+    found = probe(tenants)
+    assert not found.changed
+    assert "none failed" in found.data["msg"]
+    assert {check["status"] for check in found.data["checks"]} == {"passed"}
+    asked = {(check["object"], check["question"]) for check in found.data["checks"] if check["way"] == "direct"}
+    assert ("public.orders", "rows seen as admin") in asked
+    assert ("public.notes", "rows seen without a context") in asked
+    assert len(asked) >= 2 * (2 * 6 + 2)
+
+
+def test_the_probe_leaves_the_rows_as_they_were(tenants: Server) -> None:
+    tenants.run("CREATE TABLE before AS SELECT id, user_id, xmin::text AS x FROM orders", database="tenants")
+    probe(tenants)
+    tenants.run(
+        "DO $$ BEGIN ASSERT (SELECT count(*) = 100 AND bool_and(o.xmin::text = b.x AND o.user_id = b.user_id)"
+        " FROM orders o JOIN before b USING (id)); END $$",
+        database="tenants",
+    )
+
+
+OWN = "user_id = (SELECT NULLIF(current_setting('app.user_id', true), '')::bigint)"
+SESSION_WIDE = """
+CREATE OR REPLACE FUNCTION set_user_context(user_id text, user_role text DEFAULT NULL) RETURNS void LANGUAGE sql AS
+$$ SELECT set_config('app.user_id', coalesce(user_id, ''), false), set_config('app.user_role', '', false) $$
+"""
+LEAKS = """
+CREATE FUNCTION all_orders() RETURNS SETOF orders LANGUAGE sql SECURITY DEFINER AS 'SELECT * FROM orders';
+GRANT EXECUTE ON FUNCTION all_orders() TO shop_app
+"""
+
+
+@pytest.mark.parametrize(
+    ("mutation", "words"),
+    [
+        ("DROP POLICY orders_owner ON orders", "sees its rows"),
+        ("ALTER TABLE orders NO FORCE ROW LEVEL SECURITY", "forced on the owner"),
+        ("ALTER TABLE orders DISABLE ROW LEVEL SECURITY", "sees foreign rows"),
+        ("ALTER ROLE shop_app BYPASSRLS", "has BYPASSRLS"),
+        ("ALTER ROLE shop_app SUPERUSER", "is a superuser"),
+        ("GRANT shop_owner TO shop_app", "is a member of shop_owner"),
+        ("ALTER TABLE orders OWNER TO shop_app", "owns the table"),
+        ("CREATE VIEW v AS SELECT * FROM orders; GRANT SELECT ON v TO shop_app", "public.v"),
+        ("CREATE VIEW v AS SELECT total FROM orders; GRANT SELECT ON v TO shop_app", "rows seen without a context"),
+        ("CREATE VIEW w AS SELECT * FROM orders; CREATE VIEW v AS SELECT * FROM w; GRANT SELECT ON v TO shop_app", "public.v"),
+        ("CREATE MATERIALIZED VIEW m AS SELECT * FROM orders; GRANT SELECT ON m TO shop_app", "materialised view"),
+        (LEAKS, "all_orders()"),
+        (f"DROP POLICY orders_owner ON orders; CREATE POLICY p ON orders TO shop_app USING ({OWN} OR true)", "sees foreign"),
+        (f"DROP POLICY orders_owner ON orders; CREATE POLICY p ON orders TO shop_app USING ({OWN}) WITH CHECK (true)", "inserts"),
+        ("CREATE POLICY hole ON orders FOR DELETE TO shop_app USING (true)", "rows that tenant 0 deletes"),
+        ("CREATE POLICY hole ON orders FOR UPDATE TO shop_app USING (true)", "rows that tenant 0 updates"),
+        ("CREATE POLICY hole ON orders FOR SELECT TO PUBLIC USING (true)", "without a context"),
+        (SESSION_WIDE, "after a transaction with a context"),
+        ("DELETE FROM notes", "0 tenants have rows"),
+        ("REVOKE ALL ON notes FROM shop_app", "has no right on the table"),
+    ],
+)  # fmt: skip
+def test_each_mutation_makes_the_probe_fail(tenants: Server, mutation: str, words: str) -> None:
+    tenants.run(mutation, database="tenants")
+    with pytest.raises(NotIsolated) as caught:
+        probe(tenants)
+    assert words in str(caught.value)
+    assert "isolation NOT proven" in str(caught.value)
+    tenants.run(
+        "ALTER ROLE shop_app NOSUPERUSER NOBYPASSRLS", "ALTER TABLE orders OWNER TO shop_owner", database="tenants"
+    )
+
+
+def test_a_trusted_function_is_no_finding(tenants: Server) -> None:
+    tenants.run(LEAKS, database="tenants")
+    assert "none failed" in probe(tenants, trusted_functions=["public.all_orders()"]).data["msg"]
+
+
+def test_an_invoker_view_is_proven_like_its_table(tenants: Server) -> None:
+    if tenants.version < 15:
+        statement = "CREATE VIEW v AS SELECT * FROM orders; ALTER VIEW v OWNER TO shop_owner"  # held by FORCE
+    else:
+        statement = "CREATE VIEW v WITH (security_invoker) AS SELECT * FROM orders"
+    tenants.run(statement, "GRANT SELECT ON v TO shop_app", database="tenants")
+    if tenants.version < 15:
+        # the owner is held, and no policy is for it: the view shows nothing, to anybody
+        assert {c["status"] for c in probe(tenants).data["checks"] if c["object"] == "public.v"} == {"passed"}
+        return
+    checks = [check for check in probe(tenants).data["checks"] if check["object"] == "public.v"]
+    assert [check["status"] for check in checks] == ["passed"] * 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"application_role": "nobody_here"}, "role nobody_here does not exist"),
+        ({"tables": [{"name": "order", "owner_column": "x"}]}, "did you mean public.orders"),
+        ({"tables": [{"name": "orders", "owner_column": "x"}]}, "has no column x"),
+        ({"tables": [{"name": "orders", "owner_column": "user_id", "tenants": ["1"]}]}, "give two that differ"),
+        ({"context": {"user": "nodot"}}, "write app.user_id"),
+    ],
+)
+def test_bad_input_is_refused_by_name(tenants: Server, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        probe(tenants, **changes)
