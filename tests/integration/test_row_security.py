@@ -1,0 +1,216 @@
+"""Row security compared by definition, changed in one transaction, refused where it would not protect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute, rows
+
+from .conftest import USER, Server
+from .test_modules import call
+
+TABLES = """
+CREATE ROLE shop_owner; CREATE ROLE shop_app LOGIN; CREATE ROLE reader;
+GRANT USAGE, CREATE ON SCHEMA public TO shop_owner; GRANT CREATE, TEMPORARY ON DATABASE rows TO shop_owner;
+SET ROLE shop_owner;
+CREATE TABLE orders (id int PRIMARY KEY, user_id bigint NOT NULL, status varchar(10));
+CREATE TABLE parts (id int, tenant uuid NOT NULL, at date NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE parts_1 PARTITION OF parts DEFAULT;
+CREATE FUNCTION whoami() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT 1::bigint';
+CREATE VIEW shown AS SELECT * FROM orders;
+"""
+CONTEXT = {"user": "app.user_id", "role": "app.user_role"}
+DECLARED: dict[str, Any] = {
+    "session_role": "shop_owner",
+    "context": CONTEXT,
+    "application_roles": ["shop_app"],
+    "tables": [
+        {
+            "name": "orders",
+            "owner_column": "user_id",
+            "admin_role": "admin",
+            "policies": [
+                {"name": "readers", "command": "select", "roles": ["reader"], "using": "status in ('open', 'paid')"},
+                {"name": "not_closed", "restrictive": True, "command": "update", "using": "status <> 'closed'"},
+            ],
+        },
+        {"name": "parts", "owner_column": "tenant"},
+    ],
+}
+
+
+@pytest.fixture
+def shop(server: Server) -> Iterator[Server]:
+    server.run("CREATE DATABASE rows")
+    server.run(TABLES, database="rows")
+    yield server
+    server.run("DROP DATABASE rows WITH (FORCE)", "DROP ROLE shop_owner", "DROP ROLE shop_app", "DROP ROLE reader")
+
+
+def declare(server: Server, *, check: bool = False, **changes: Any) -> Any:
+    return call(server, "row_security", {"login_db": "rows", **DECLARED, **changes}, check=check)
+
+
+def place(server: Server) -> Target:
+    return Target(server.target.socket_directory, server.target.port, "rows", system_user=USER)
+
+
+def test_check_mode_predicts_what_applying_does_and_then_nothing_is_left(shop: Server) -> None:
+    predicted = declare(shop, check=True)
+    done = declare(shop)
+    assert [step["action"] for step in done.data["plan"]] == [
+        "context",
+        *["build", "adopt"],
+        *["create_only", "build", "attach"],
+        *["protect", "protect"],
+    ]
+    assert predicted.diff == done.diff
+    again = declare(shop)
+    assert (again.changed, again.diff, again.warnings) == (False, [], ())
+
+
+def test_differently_spelt_policies_are_the_same(shop: Server) -> None:
+    declare(shop)
+    tables = [dict(DECLARED["tables"][0]), DECLARED["tables"][1]]
+    tables[0]["policies"] = [
+        {"name": "readers", "command": "select", "roles": ["reader"], "using": "orders.status IN ('open','paid')"},
+        {"name": "not_closed", "restrictive": True, "command": "update", "using": "status != 'closed'::text"},
+    ]
+    assert declare(shop, tables=tables, check=True).diff == []
+    # the text that a dump would have: one deparse further
+    with connect(place(shop)) as connection:
+        ((text,),) = rows(connection, "SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polname = 'readers'")
+    shop.run(
+        f"DROP POLICY readers ON orders; CREATE POLICY readers ON orders FOR SELECT TO reader USING ({text})",
+        database="rows",
+    )
+    assert declare(shop, check=True).diff == []
+
+
+@pytest.mark.parametrize(
+    ("drift", "actions"),
+    [
+        ("DROP POLICY orders_owner ON orders", ["protect"]),
+        ("ALTER POLICY readers ON orders USING (true)", ["protect"]),
+        ("ALTER POLICY readers ON orders TO PUBLIC", ["protect"]),
+        ("ALTER TABLE orders NO FORCE ROW LEVEL SECURITY", ["protect"]),
+        ("ALTER TABLE orders DISABLE ROW LEVEL SECURITY", ["protect"]),
+        ("DROP INDEX orders_user_id_rls_idx", ["build", "adopt"]),
+        ("DROP FUNCTION set_user_context", ["context"]),
+        ("ALTER FUNCTION set_user_context RESET search_path", ["context"]),
+        ("CREATE INDEX ON orders (user_id, id)", []),
+    ],
+)
+def test_drift_is_healed(shop: Server, drift: str, actions: list[str]) -> None:
+    declare(shop)
+    shop.run(drift, database="rows")
+    done = declare(shop)
+    assert [step["action"] for step in done.data["plan"]] == actions
+    assert not declare(shop).changed
+    assert bool(done.data["drift"]) == ("DROP POLICY" in drift or "DROP INDEX" in drift)
+
+
+def test_a_policy_that_nobody_declared_is_named_as_a_hole(shop: Server) -> None:
+    declare(shop)
+    shop.run("CREATE POLICY hole ON orders USING (true)", database="rows")
+    found = declare(shop)
+    assert not found.changed
+    assert found.data["unmanaged"] == ["policy hole on public.orders"]
+    assert "opens rows beside" in found.warnings[0]
+    tables = [
+        {**DECLARED["tables"][0], "policies": [{"name": "hole", "state": "absent"}, *DECLARED["tables"][0]["policies"]]}
+    ]
+    assert declare(shop, tables=[*tables, DECLARED["tables"][1]]).changed
+
+
+def test_absent_takes_back_what_was_made_and_leaves_the_rest(shop: Server) -> None:
+    declare(shop)
+    shop.run("CREATE POLICY theirs ON orders USING (true)", database="rows")
+    for table, enabled in (("orders", True), ("parts", False)):
+        assert declare(shop, tables=[{"name": table, "state": "absent"}]).changed
+        assert not declare(shop, tables=[{"name": table, "state": "absent"}]).changed
+        with connect(place(shop)) as connection:
+            found = rows(
+                connection,
+                "SELECT relrowsecurity, ARRAY(SELECT polname::text FROM pg_policy WHERE polrelid = c.oid) FROM pg_class c"
+                " WHERE oid = %s::regclass",
+                (table,),
+            )
+        assert found == [(enabled, ["theirs"] if enabled else [])]
+
+
+def test_purge_takes_tables_that_are_no_longer_declared(shop: Server) -> None:
+    declare(shop)
+    one = [DECLARED["tables"][0]]
+    assert not declare(shop, tables=one).changed
+    assert declare(shop, tables=one, purge=True).changed
+    assert not declare(shop, tables=one, purge=True).changed
+
+
+def test_the_context_holds_for_one_transaction_and_raises_outside_of_one(shop: Server) -> None:
+    declare(shop)
+    with connect(place(shop)) as connection:
+        with pytest.raises(psycopg2.errors.NoActiveSqlTransaction, match="outside a transaction"):
+            rows(connection, "SELECT set_user_context('7', 'admin')")
+        execute(connection, "BEGIN")
+        rows(connection, "SELECT set_user_context('7', 'admin')")
+        setting = "SELECT current_setting('app.user_id'), current_setting('app.user_role')"
+        assert rows(connection, setting) == [("7", "admin")]
+        execute(connection, "COMMIT")
+        assert rows(connection, setting) == [("", "")]
+
+
+def policy(**what: Any) -> list[dict[str, Any]]:
+    return [{"name": "orders", "policies": [{"name": "p", **what}]}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"application_roles": ["shop_owner"]}, "role shop_owner owns the table"),
+        ({"application_roles": ["postgres"]}, "role postgres is a superuser"),
+        ({"application_roles": ["nobody_here"]}, "role nobody_here does not exist"),
+        ({"tables": policy(using="true", restrictive=True)}, "only restrictive policies"),
+        ({"tables": policy(using="user_id = current_setting('a.b')::int")}, "without NULLIF"),
+        ({"tables": policy(using="user_id = NULLIF(current_setting('a.b', true), '')::int")}, "called for each row"),
+        ({"tables": policy(using="user_id = whoami()")}, r"write \(SELECT public.whoami"),
+        ({"tables": policy(using="nope = 1")}, 'policy p: column "nope" does not exist'),
+        ({"tables": policy(using="user_id = ")}, "syntax error"),
+        ({"tables": policy(using="true); DROP TABLE orders; --")}, "closes nothing"),
+        ({"tables": policy(with_check="true", command="select")}, "nothing is written"),
+        ({"tables": policy(using="true", command="insert")}, "there is no row yet"),
+        ({"tables": policy()}, "give using, with_check or both"),
+        ({"tables": [{"name": "orders"}]}, "no policy at all"),
+        ({"tables": [{"name": "shown", "policies": [{"name": "p", "using": "true"}]}]}, "is a view"),
+        ({"tables": [{"name": "order", "policies": [{"name": "p", "using": "true"}]}]}, "did you mean public.orders"),
+        ({"tables": [{"name": "orders", "owner_column": "nope"}]}, "has no column nope"),
+        ({"tables": [DECLARED["tables"][1], DECLARED["tables"][1]]}, "protects the same table"),
+        ({"context": None}, "need the context"),
+        ({"context": {"user": "app"}}, "write app.user_id"),
+    ],
+)
+def test_what_would_not_protect_is_refused_before_anything_changes(
+    shop: Server, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SpecError, match=words):
+        declare(shop, **changes)
+    with connect(place(shop)) as connection:
+        assert rows(connection, "SELECT polname FROM pg_policy") == []
+
+
+def test_all_that_is_wrong_is_reported_together(shop: Server) -> None:
+    tables = [*policy(using="nope = 1"), {"name": "parts", "policies": [{"name": "q", "using": "missing()"}]}]
+    with pytest.raises(SpecError) as caught:
+        declare(shop, tables=tables)
+    assert len(caught.value.problems) == 2
+
+
+def test_members_of_the_owner_are_refused(shop: Server) -> None:
+    shop.run("GRANT shop_owner TO shop_app")
+    with pytest.raises(SpecError, match="is a member of shop_owner, which owns the table"):
+        declare(shop)

@@ -1,0 +1,190 @@
+"""Row security: shorthands, faults, and the one change a table needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core.expression import constant_calls
+from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
+from ansible_collections.pgstead.ops.plugins.module_utils._core.relation import Table
+from ansible_collections.pgstead.ops.plugins.module_utils._core.row_security import (
+    Declared,
+    Observed,
+    ObservedPolicy,
+    ObservedTable,
+    PolicyForm,
+    Rules,
+    plan,
+    unsettled,
+)
+from ansible_collections.pgstead.ops.plugins.module_utils._core.row_security_spec import (
+    Context,
+    Policy,
+    Protected,
+    Surroundings,
+    context,
+    protected_tables,
+)
+
+T = QualifiedName("public", "orders")
+OURS = "managed by pgstead.ops.row_security"
+CONTEXT = Context("app.user_id", "app.user_role", QualifiedName("public", "set_user_context"))
+AROUND = Surroundings(CONTEXT, ("app",), {(T, "user_id"): "bigint", (T, "id"): "integer"}, "public")
+
+
+def form(using: str = "(x = 1)", **what: Any) -> PolicyForm:
+    base = {"command": "all", "permissive": True, "roles": frozenset({"app"}), "using": using, "check": using}
+    return PolicyForm(**{**base, **what})
+
+
+def declared(*policies: tuple[str, PolicyForm], absent: frozenset[str] = frozenset(), **what: Any) -> Declared:
+    named = tuple(Policy(name, comment=what.get("comment")) for name, _ in policies)
+    protected = Protected("tables[0]", T, named, what.get("force", True), what.get("present", True), absent=absent)
+    return Declared(protected, tuple(found for _, found in policies))
+
+
+def observed(*policies: ObservedPolicy, enabled: bool = True, forced: bool = True, made: Any = None) -> Observed:
+    there = {T: ObservedTable(T, enabled, forced, policies)} if policies or enabled or forced else {}
+    return Observed({T: Table(T, "r", "boss")}, there, made or {})
+
+
+P = ("p", form())
+MINE = ObservedPolicy("p", form(), OURS)
+THEIRS = ObservedPolicy("q", form("(true)"))
+
+
+@pytest.mark.parametrize(
+    ("item", "there", "expected"),
+    [
+        (declared(P), observed(MINE), None),
+        (declared(P), observed(enabled=False, forced=False), ([("create", "p")], True, True)),
+        (declared(P), observed(MINE, enabled=False), ([], True, None)),
+        (declared(P), observed(MINE, forced=False), ([], None, True)),
+        (declared(P, force=False), observed(MINE), ([], None, False)),
+        (declared(("p", form("(x = 2)"))), observed(MINE), ([("drop", "p"), ("create", "p")], None, None)),
+        (declared(("p", form(roles=frozenset({"b"})))), observed(MINE), ([("drop", "p"), ("create", "p")], None, None)),
+        (declared(("p", form(permissive=False))), observed(MINE), ([("drop", "p"), ("create", "p")], None, None)),
+        (declared(P, comment="why"), observed(MINE), ([("comment", "p")], None, None)),
+        (declared(P), observed(MINE, THEIRS), None),
+        (declared(P, absent=frozenset({"q"})), observed(MINE, THEIRS), ([("drop", "q")], None, None)),
+        (declared(present=False), observed(MINE), ([("drop", "p")], False, False)),
+        (declared(present=False), observed(MINE, THEIRS), ([("drop", "p")], None, None)),
+        (declared(present=False), observed(enabled=False, forced=False), None),
+    ],
+)
+def test_one_table(item: Declared, there: Observed, expected: Any) -> None:
+    found = plan([item], there, Rules())
+    if expected is None:
+        assert found.changes == ()
+        return
+    (change,) = found.changes
+    step = change.subject
+    assert ([(verb, name) for verb, name, _ in step.policies], step.enable, step.force) == expected
+    assert change.lock == "AccessExclusiveLock"
+
+
+def test_the_difference_shows_the_table_before_and_after() -> None:
+    found = plan([declared(("p", form("(x = 2)")), comment="why")], observed(MINE, enabled=False), Rules())
+    (difference,) = found.differences
+    assert difference.before == (
+        "ALTER TABLE public.orders FORCE ROW LEVEL SECURITY\n"
+        "CREATE POLICY p ON public.orders FOR ALL TO app USING ((x = 1)) WITH CHECK ((x = 1))\n"
+    )
+    assert difference.after == (
+        "ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY\n"
+        "ALTER TABLE public.orders FORCE ROW LEVEL SECURITY\n"
+        "CREATE POLICY p ON public.orders FOR ALL TO app USING ((x = 2)) WITH CHECK ((x = 2))\n"
+        "-- why\n"
+    )
+
+
+def test_holes_drift_and_what_nobody_declared_are_named() -> None:
+    there = observed(THEIRS, made={(T, "p"): "2026-01-01"})
+    found = plan([declared(P)], there, Rules())
+    assert found.unmanaged == ("policy q on public.orders",)
+    assert "opens rows beside" in found.warnings[0]
+    assert found.drift == ("policy p on public.orders was there since 2026-01-01 and somebody dropped it",)
+
+
+def test_purge_takes_only_what_was_made_here() -> None:
+    there = observed(MINE, THEIRS)
+    assert plan([], there, Rules()).changes == ()
+    (change,) = plan([], there, Rules(purge=True)).changes
+    assert [(verb, name) for verb, name, _ in change.subject.policies] == [("drop", "p")]
+
+
+def test_settled_texts_are_one_definition() -> None:
+    item, there = declared(("p", form("(x=1)"))), observed(MINE)
+    assert unsettled([item], there) == {(T, "(x=1)"), (T, "(x = 1)")}
+    assert plan([item], there, Rules(settled={"(x=1)": "s", "(x = 1)": "s"})).changes == ()
+
+
+def spec(**what: Any) -> tuple[tuple[Protected, ...], list[str]]:
+    found, problems = protected_tables([{"name": "orders", **what}], AROUND)
+    return found, [problem.what for problem in problems]
+
+
+def test_shorthands_become_policies_that_fail_closed() -> None:
+    ((found,), problems) = spec(owner_column="user_id", admin_role="it's")
+    assert problems == []
+    owner, admin = found.policies
+    mine = "user_id = (SELECT NULLIF(pg_catalog.current_setting('app.user_id', true), '')::bigint)"
+    assert (owner.name, owner.roles, owner.using, owner.check) == ("orders_owner", ("app",), mine, mine)
+    assert admin.using == "(SELECT NULLIF(pg_catalog.current_setting('app.user_role', true), '')) = 'it''s'"
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ({"name": "p"}, "give using"),
+        ({"name": "p", "using": "true", "command": "truncate"}, "is not one of"),
+        ({"name": "p", "using": "a)"}, "closes nothing"),
+        ({"name": "x" * 64, "using": "true"}, "longer than 63 bytes"),
+        ({"name": "p", "using": "true", "restrictive": True}, "only restrictive"),
+        ({"name": "p", "using": "x = current_setting('a.b')"}, "without NULLIF"),
+        ({"name": "p", "using": "x = CURRENT_SETTING ('a.b', true)"}, "without NULLIF"),
+    ],
+)
+def test_policies_that_would_not_do_are_refused(policy: dict[str, Any], words: str) -> None:
+    assert words in spec(policies=[policy])[1][0]
+
+
+def test_a_check_follows_using_where_rows_are_written() -> None:
+    for command, expected in (("all", "true"), ("update", "true"), ("select", ""), ("delete", "")):
+        ((found,), _problems) = spec(policies=[{"name": "p", "using": "true", "command": command}])
+        assert found.policies[0].check == expected, command
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (None, (None, 0)),
+        ({"user": "app.u"}, (Context("app.u", "", QualifiedName("public", "set_user_context")), 0)),
+        ({"user": "app.u", "function": "auth.be"}, (Context("app.u", "", QualifiedName("auth", "be")), 0)),
+        ({"user": "u"}, (Context("u", "", QualifiedName("public", "set_user_context")), 1)),
+        ({"user": "app.u", "role": "a b"}, (Context("app.u", "a b", QualifiedName("public", "set_user_context")), 1)),
+    ],
+)
+def test_context(raw: Any, expected: tuple[Any, int]) -> None:
+    found, problems = context(raw, "public")
+    assert (found, len(problems)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(user_id = ( SELECT f() AS f))", ()),
+        ("(user_id = f())", ("f",)),
+        ("(user_id = app.f('x'::text, true))", ("app.f",)),
+        ("(user_id = f(user_id))", ()),
+        ("(user_id = (NULLIF(current_setting('a.b'::text, true), ''::text))::integer)", ("current_setting",)),
+        ("(lower(status) = 'f()'::text)", ()),
+        ('(x = "My"."F"(1))', ('"My"."F"',)),
+        ("(id IN ( SELECT g.id FROM g WHERE (g.a = f())))", ()),
+        ("(x = ANY (ARRAY['a'::text]))", ()),
+    ],
+)
+def test_calls_that_one_call_would_do_for(text: str, expected: tuple[str, ...]) -> None:
+    assert tuple(name for name in constant_calls(text) if name.upper() not in ("NULLIF", "ANY")) == expected
