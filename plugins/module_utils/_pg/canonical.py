@@ -55,7 +55,7 @@ def answers(
     found: dict[int, Answer] = {}
     if not trials:
         return (), ()
-    with _tagged(connection):
+    with tagged(connection):
         for schema, batch in _batches(trials):
             found |= _batch(connection, batch, read, path_of(schema, search_path))
         fired = [name for (name,) in rows(connection, _EVENT_TRIGGERS)]
@@ -64,7 +64,8 @@ def answers(
 
 
 @contextmanager
-def _tagged(connection: Any) -> Iterator[None]:
+def tagged(connection: Any) -> Iterator[None]:
+    """Bear the name by which a log's reader knows trials."""
     ((before,),) = rows(connection, "SELECT pg_catalog.current_setting('application_name')")
     execute(connection, f"SET application_name = {literal(TAG)}")
     try:

@@ -1,0 +1,250 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Views: replaced where their columns allow it, rebuilt with everything that hangs on them where not.
+
+A materialised view is filled under a name of its own, with its indexes, and takes the place of the old one in a short
+transaction: its readers wait for a rename, not for a query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from .errors import Problem
+from .names import QualifiedName, short_hash
+from .plan import Change, Difference, Mode, Plan, joined, owner_of, with_marker, without_marker
+from .relation import KINDS, Tables
+from .view_spec import View
+
+KIND = "view"
+OWNER = "views"
+STRONG = "AccessExclusiveLock"
+
+
+@dataclass(frozen=True)
+class ViewForm:
+    """A view as the server deparses it."""
+
+    text: str
+    columns: tuple[tuple[str, str], ...] = ()  # (name, type)
+    options: tuple[tuple[str, str], ...] = ()
+    materialized: bool = False
+
+
+@dataclass(frozen=True)
+class ObservedView:
+    """One view as the catalogue has it; `grants` and `indexes` are statements without the view's name (see _pg)."""
+
+    name: QualifiedName
+    form: ViewForm
+    owner: str = ""
+    comment: str = ""
+    populated: bool = True
+    grants: tuple[tuple[str, str, bool], ...] = ()  # (role, privilege, with grant option)
+    indexes: tuple[tuple[str, str], ...] = ()  # of a materialised view: (name, definition from USING on, or UNIQUE …)
+    dependants: frozenset[QualifiedName] = frozenset()  # views that are made of it
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A declared view with the server's form; None where only its absence is asked for."""
+
+    view: View
+    form: ViewForm | None
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything that a plan of views looks at."""
+
+    tables: Tables
+    views: Mapping[QualifiedName, ObservedView]
+    made: Mapping[QualifiedName, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the renderer needs: views to drop (in order), and views to make (in order) with what they had before."""
+
+    source: str = ""
+    target: str = ""
+    gone: tuple[ObservedView, ...] = ()
+    made: tuple[tuple[View, ObservedView | None], ...] = ()
+    comments: Mapping[QualifiedName, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Whether what is no longer declared goes, and texts after one more round through the server."""
+
+    purge: bool = False
+    settled: Mapping[str, str] = field(default_factory=dict)
+
+    def same_text(self, one: ViewForm, other: ViewForm) -> bool:
+        return one.text == other.text or self.settled.get(one.text, one.text) == self.settled.get(
+            other.text, other.text
+        )
+
+    def same(self, one: ViewForm, other: ViewForm) -> bool:
+        """Whether two forms are one view."""
+        return (one.materialized, one.options) == (other.materialized, other.options) and self.same_text(one, other)
+
+
+def temporary_name(name: QualifiedName) -> QualifiedName:
+    """Return the name under which a materialised view is filled."""
+    return QualifiedName(name.schema, f"pgstead_new_{short_hash(name.schema, name.name)}")
+
+
+def described(name: QualifiedName, form: ViewForm, comment: str | None) -> str:
+    """Return a view as a diff shows it."""
+    kind = "MATERIALIZED VIEW" if form.materialized else "VIEW"
+    options = f" WITH ({', '.join(f'{key}={value}' for key, value in form.options)})" if form.options else ""
+    written = without_marker(comment)
+    return f"CREATE {kind} {name}{options} AS\n{form.text}\n" + (f"-- {written}\n" if written else "")
+
+
+def unsettled(declared: Sequence[Declared], observed: Observed) -> frozenset[tuple[QualifiedName, str]]:
+    """Return (view, text) of definitions that differ but may be one."""
+    return frozenset(
+        (item.view.name, text)
+        for item in declared
+        if item.form and (mine := observed.views.get(item.view.name)) and mine.form.text != item.form.text
+        for text in (item.form.text, mine.form.text)
+    )
+
+
+def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tuple[Problem, ...]:
+    """Return what stands in the way: another relation of the name, or somebody else's view made of this one."""
+    problems = []
+    named = {item.view.name for item in declared}
+    for item in declared:
+        view, where = item.view, f"{item.view.position} ({item.view.name})"
+        other = observed.tables.get(view.name)
+        if other and other.kind not in "vm":
+            problems.append(Problem(where, f"{view.name} is a {KINDS.get(other.kind, other.kind)}"))
+            continue
+        mine = observed.views.get(view.name)
+        if mine is None or (item.form and not _needs_rebuild(mine, item.form, rules)):
+            continue
+        foreign = [name for name in _above(view.name, observed) if name not in named]
+        if foreign:
+            names = ", ".join(str(name) for name in foreign)
+            verb = "be dropped" if item.form is None else "lose or change columns"
+            problems.append(Problem(where, f"cannot {verb}: {names} is made of it, and not declared here"))
+    return tuple(problems)
+
+
+def _needs_rebuild(mine: ObservedView, form: ViewForm, rules: Rules) -> bool:
+    if mine.form.materialized != form.materialized:
+        return True
+    if rules.same_text(mine.form, form):
+        return False
+    return form.materialized or form.columns[: len(mine.form.columns)] != mine.form.columns
+
+
+def _above(name: QualifiedName, observed: Observed) -> tuple[QualifiedName, ...]:
+    """Return all views that are made of a view, those first that others are made of."""
+    found: list[QualifiedName] = []
+
+    def visit(one: QualifiedName) -> None:
+        there = observed.views.get(one)
+        for above in sorted(there.dependants) if there else ():
+            if above in found:
+                found.remove(above)
+            found.append(above)
+            visit(above)
+
+    visit(name)
+    return tuple(found)
+
+
+def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan:
+    """Return the steps; `declared` is in the order in which views are made of each other."""
+    plans: list[Plan] = []
+    rebuilt: set[QualifiedName] = set()
+    forms = {item.view.name: item for item in declared}
+    absent = [there for item in declared if item.form is None and (there := observed.views.get(item.view.name))]
+    # what is made of others goes before them
+    plans += [_dropped(there) for there in sorted(absent, key=lambda view: len(_above(view.name, observed)))]
+    for item in declared:
+        if item.form is None or item.view.name in rebuilt:
+            continue
+        mine = observed.views.get(item.view.name)
+        if mine and _needs_rebuild(mine, item.form, rules):
+            above = [forms[name] for name in _above(item.view.name, observed) if name in forms]
+            plans.append(_rebuilt(item, mine, above, observed))
+            rebuilt |= {other.view.name for other in above}
+        else:
+            plans.append(_one(item, mine, observed, rules))
+    rest = [view for name, view in sorted(observed.views.items()) if name not in forms]
+    if rules.purge:
+        plans += [_dropped(view, "no longer declared") for view in rest if owner_of(view.comment) == OWNER]
+    return joined(plans)
+
+
+def _change(action: str, name: QualifiedName, step: Step, mode: Mode = Mode.TRANSACTION, note: str = "") -> Change:
+    lock = "AccessShareLock on what it reads" if mode is Mode.SCAN else STRONG
+    return Change(KIND, name, name.name, action, lock, mode, replace(step, source=name.name, target=name.name), note)
+
+
+def _dropped(mine: ObservedView, note: str = "") -> Plan:
+    change = _change("drop", mine.name, Step(gone=(mine,)), note=note)
+    return Plan((change,), (Difference(f"view {mine.name}", described(mine.name, mine.form, mine.comment), ""),))
+
+
+def _comment(view: View, mine: ObservedView | None) -> str:
+    if mine and owner_of(mine.comment) != OWNER:
+        return view.comment if view.comment is not None else mine.comment
+    return with_marker(
+        view.comment if view.comment is not None else without_marker(mine.comment if mine else ""), OWNER
+    )
+
+
+def _one(item: Declared, mine: ObservedView | None, observed: Observed, rules: Rules) -> Plan:
+    view, form = item.view, item.form
+    assert form
+    comment = _comment(view, mine)
+    step = Step(made=((view, mine),), comments={view.name: comment})
+    after = described(view.name, form, comment)
+    if mine is None:
+        mode = Mode.SCAN if view.materialized else Mode.TRANSACTION
+        since = observed.made.get(view.name)
+        drift = (f"view {view.name} was there since {since} and somebody dropped it",) if since else ()
+        return Plan((_change("create", view.name, step, mode),), (Difference(f"view {view.name}", "", after),), drift)
+    before = described(mine.name, mine.form, mine.comment)
+    if not rules.same_text(mine.form, form):
+        change = _change("replace", view.name, step)
+    elif mine.form.options != form.options:
+        change = _change("options", view.name, step)
+    elif not mine.populated and view.materialized:
+        change = _change("refresh", view.name, step, Mode.SCAN)
+        before = "-- not filled\n" + before
+    elif comment != mine.comment:
+        change = _change("comment", view.name, step)
+    else:
+        return Plan()
+    if not rules.same_text(mine.form, form) or comment == mine.comment:
+        return Plan((change,), (Difference(f"view {view.name}", before, after),))
+    more = () if change.action == "comment" else (_change("comment", view.name, step),)
+    return Plan((change, *more), (Difference(f"view {view.name}", before, after),))
+
+
+def _rebuilt(item: Declared, mine: ObservedView, above: Sequence[Declared], observed: Observed) -> Plan:
+    """Drop a view with all that is made of it, and make them again, in one transaction."""
+    pairs = [(item.view, mine), *((other.view, observed.views[other.view.name]) for other in above)]
+    comments = {view.name: _comment(view, old) for view, old in pairs}
+    step = Step(gone=tuple(old for _, old in reversed(pairs)), made=tuple(pairs), comments=comments)
+    differences = [
+        Difference(
+            f"view {other.view.name}",
+            described(other.view.name, old.form, old.comment),
+            described(other.view.name, other.form, comments[other.view.name]) if other.form else "",
+        )
+        for other, (_, old) in zip([item, *above], pairs, strict=True)
+    ]
+    kept = tuple(d for d in differences if d.before != d.after)
+    if item.view.materialized and mine.form.materialized and not above:
+        fill = _change("fill", item.view.name, step, Mode.SCAN)
+        return Plan((fill, _change("swap", item.view.name, step)), kept)
+    return Plan((_change("rebuild", item.view.name, step),), kept)

@@ -1,0 +1,209 @@
+"""Views compared by definition, replaced or rebuilt with all that hangs on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, rows
+
+from .conftest import USER, Server
+from .test_modules import call
+
+TABLES = """
+CREATE ROLE reader; CREATE ROLE viewer;
+CREATE TABLE orders (id int PRIMARY KEY, user_id int, total numeric, status varchar(10));
+INSERT INTO orders SELECT i, i % 10, i, 'open' FROM generate_series(1, 100) i;
+"""
+VIEWS: list[dict[str, Any]] = [
+    {"name": "late", "query": "SELECT id, user_id FROM public.open_orders WHERE id < 50"},
+    {
+        "name": "open_orders",
+        "query": "SELECT id, user_id FROM orders WHERE status IN ('open', 'new')",
+        "security_barrier": True,
+        "comment": "What is to do",
+    },
+    {"name": "sums", "query": "SELECT user_id, count(*) AS n FROM open_orders GROUP BY user_id", "materialized": True},
+]
+
+
+@pytest.fixture
+def shop(server: Server) -> Iterator[Server]:
+    server.run("CREATE DATABASE views")
+    server.run(TABLES, database="views")
+    yield server
+    server.run("DROP DATABASE views WITH (FORCE)", "DROP ROLE reader", "DROP ROLE viewer")
+
+
+def declare(server: Server, views: list[dict[str, Any]], *, check: bool = False, **options: Any) -> Any:
+    return call(server, "views", {"login_db": "views", "views": views, **options}, check=check)
+
+
+def actions(found: Any) -> list[tuple[str, str]]:
+    return [(step["action"], step["object"]) for step in found.data["plan"]]
+
+
+def ask(server: Server, sql: str) -> list[tuple[Any, ...]]:
+    with connect(Target(server.target.socket_directory, server.target.port, "views", system_user=USER)) as connection:
+        return rows(connection, sql)
+
+
+def changed(number: int, **what: Any) -> list[dict[str, Any]]:
+    return [{**view, **what} if place == number else view for place, view in enumerate(VIEWS)]
+
+
+def test_views_are_made_in_an_order_that_works_and_then_left_alone(shop: Server) -> None:
+    predicted = declare(shop, VIEWS, check=True)
+    done = declare(shop, VIEWS)
+    assert {name for _action, name in actions(done)} == {"open_orders", "late", "sums"}
+    assert actions(done)[0] == ("create", "open_orders")
+    assert predicted.diff == done.diff
+    assert not declare(shop, VIEWS).changed
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT id, user_id FROM orders WHERE status::text = ANY ((ARRAY['open'::varchar, 'new'::varchar])::text[])",
+        "select orders.id, orders.user_id from public.orders where (status in ('open','new'));",
+    ],
+)
+def test_differently_spelt_queries_are_the_same(shop: Server, query: str) -> None:
+    declare(shop, VIEWS)
+    assert declare(shop, changed(1, query=query), check=True).diff == []
+
+
+def test_a_restored_definition_is_no_drift(shop: Server) -> None:
+    declare(shop, VIEWS)
+    ((text,),) = ask(shop, "SELECT pg_get_viewdef('open_orders')")
+    shop.run(f"CREATE OR REPLACE VIEW open_orders WITH (security_barrier) AS {text}", database="views")
+    assert not declare(shop, VIEWS).changed
+
+
+def test_a_further_column_replaces_in_place(shop: Server) -> None:
+    declare(shop, VIEWS)
+    shop.run("GRANT SELECT ON open_orders TO reader", database="views")
+    again = changed(1, query=VIEWS[1]["query"].replace("user_id", "user_id, total"))
+    predicted, done = declare(shop, again, check=True), declare(shop, again)
+    assert actions(done) == [("replace", "open_orders")]
+    assert predicted.diff == done.diff
+    assert ask(shop, "SELECT has_table_privilege('reader', 'open_orders', 'SELECT')") == [(True,)]
+    assert ask(shop, "SELECT reloptions FROM pg_class WHERE relname = 'open_orders'") == [(["security_barrier=true"],)]
+
+
+def test_changed_columns_rebuild_with_rights_comments_owners_and_indexes(shop: Server) -> None:
+    declare(shop, VIEWS)
+    shop.run(
+        "CREATE UNIQUE INDEX sums_user ON sums (user_id)",
+        "GRANT SELECT ON late TO reader WITH GRANT OPTION",
+        "GRANT SELECT ON sums TO PUBLIC",
+        "ALTER VIEW late OWNER TO viewer",
+        "GRANT CREATE ON SCHEMA public TO viewer",
+        database="views",
+    )
+    again = changed(1, query="SELECT user_id, id FROM orders WHERE status IN ('open', 'new')")
+    predicted, done = declare(shop, again, check=True), declare(shop, again)
+    assert actions(done) == [("rebuild", "open_orders")]
+    assert predicted.diff == done.diff
+    assert not declare(shop, again).changed
+    assert ask(shop, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'late'") == [("viewer",)]
+    assert ask(shop, "SELECT has_table_privilege('reader', 'late', 'SELECT WITH GRANT OPTION')") == [(True,)]
+    assert ask(shop, "SELECT has_table_privilege('reader', 'sums', 'SELECT')") == [(True,)]
+    assert ask(shop, "SELECT indisunique FROM pg_index WHERE indexrelid = 'sums_user'::regclass") == [(True,)]
+    assert "What is to do" in ask(shop, "SELECT obj_description('open_orders'::regclass)")[0][0]
+
+
+def test_a_materialised_view_changes_places(shop: Server) -> None:
+    declare(shop, VIEWS)
+    shop.run("CREATE INDEX sums_n ON sums (n)", "GRANT SELECT ON sums TO reader", database="views")
+    again = changed(2, query="SELECT user_id, count(*) AS n FROM open_orders GROUP BY user_id HAVING count(*) > 0")
+    predicted, done = declare(shop, again, check=True), declare(shop, again)
+    assert actions(done) == [("fill", "sums"), ("swap", "sums")]
+    assert predicted.diff == done.diff
+    assert not declare(shop, again).changed
+    assert ask(shop, "SELECT count(*) FROM sums") == [(10,)]
+    assert ask(shop, "SELECT relname FROM pg_class WHERE relname LIKE 'pgstead%' AND relkind IN ('m', 'i')") == []
+    assert ask(shop, "SELECT has_table_privilege('reader', 'sums', 'SELECT'), 'sums_n'::regclass::text") == [
+        (True, "sums_n")
+    ]
+
+
+def test_an_interrupted_filling_is_done_again(shop: Server) -> None:
+    declare(shop, VIEWS)
+    again = changed(2, query="SELECT user_id, count(*) + 0 AS n FROM open_orders GROUP BY user_id")
+    (fill, _swap) = declare(shop, again, check=True).data["plan"]
+    shop.run(*fill["sql"], database="views")
+    assert actions(declare(shop, again)) == [("fill", "sums"), ("swap", "sums")]
+    assert not declare(shop, again).changed
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "action"),
+    [
+        (1, {"security_barrier": False}, "options"),
+        (1, {"check_option": "local"}, "options"),
+        (1, {"comment": "another"}, "comment"),
+        (1, {"comment": ""}, "comment"),
+    ],
+)
+def test_options_and_comments(shop: Server, number: int, what: dict[str, Any], action: str) -> None:
+    declare(shop, VIEWS)
+    done = declare(shop, changed(number, **what))
+    assert actions(done) == [(action, "open_orders")]
+    assert not declare(shop, changed(number, **what)).changed
+
+
+def test_an_unfilled_materialised_view_is_filled(shop: Server) -> None:
+    declare(shop, VIEWS)
+    shop.run("REFRESH MATERIALIZED VIEW sums WITH NO DATA", database="views")
+    assert actions(declare(shop, VIEWS)) == [("refresh", "sums")]
+    assert not declare(shop, VIEWS).changed
+
+
+def test_what_was_dropped_is_healed_and_reported(shop: Server) -> None:
+    declare(shop, VIEWS)
+    shop.run("DROP VIEW late", database="views")
+    done = declare(shop, VIEWS)
+    assert actions(done) == [("create", "late")]
+    assert len(done.data["drift"]) == 1
+
+
+def test_absent_and_purge(shop: Server) -> None:
+    declare(shop, VIEWS)
+    shop.run("CREATE VIEW theirs AS SELECT 1 AS one", database="views")
+    gone = declare(shop, [{"name": view["name"], "state": "absent"} for view in VIEWS])
+    assert {name for _action, name in actions(gone)} == {"late", "open_orders", "sums"}
+    declare(shop, VIEWS)
+    purged = declare(shop, [VIEWS[1]], purge=True)
+    assert sorted(actions(purged)) == [("drop", "late"), ("drop", "sums")]
+    assert ask(shop, "SELECT one FROM theirs") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("views", "words"),
+    [
+        ([{"name": "orders", "query": "SELECT 1"}], "is a table"),
+        ([{"name": "v", "query": "SELECT nope"}], 'column "nope" does not exist'),
+        ([{"name": "v", "query": "SELECT 1; DROP TABLE orders"}], "semicolon"),
+        ([{"name": "v"}], "query is missing"),
+        ([{"name": "v", "query": "SELECT 1"}, {"name": "v", "query": "SELECT 2"}], "declares the same view"),
+        ([{"name": "v", "query": "SELECT 1", "materialized": True, "security_barrier": True}], "no such options"),
+        ([{"name": "v", "query": "SELECT * FROM w"}, {"name": "w", "query": "SELECT * FROM v"}], "does not exist"),
+    ],
+)
+def test_bad_views_are_refused_by_name(shop: Server, views: list[dict[str, Any]], words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        declare(shop, views)
+    assert ask(shop, "SELECT count(*) FROM pg_views WHERE schemaname = 'public'") == [(0,)]
+
+
+def test_a_view_that_somebody_made_of_it_keeps_columns(shop: Server) -> None:
+    declare(shop, VIEWS)
+    shop.run("CREATE VIEW theirs AS SELECT user_id FROM late", database="views")
+    with pytest.raises(SpecError, match=r"public\.theirs is made of it, and not declared here"):
+        declare(shop, changed(1, query="SELECT id FROM orders WHERE status = 'open'"))
+    with pytest.raises(SpecError, match="cannot be dropped"):
+        declare(shop, [{"name": "late", "state": "absent"}])
