@@ -52,11 +52,11 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
         for item in declared
         if item.form and not item.index.named and (found := satisfying(item, observed, rules))
     }
-    touched = {change.subject.source for plan in plans for change in plan.changes}
+    touched = {QualifiedName(step.table.schema, step.subject.source) for plan in plans for step in plan.changes}
     rest = [
         index
         for index in observed.indexes.values()
-        if index.key not in wanted and index.name not in touched and not index.bound and index.parent is None
+        if index.key not in wanted | touched and not index.bound and index.parent is None
     ]
     if rules.purge:
         ours = [index for index in rest if owner_of(index.comment) == rules.owner]
