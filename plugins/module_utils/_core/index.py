@@ -16,7 +16,7 @@ from functools import cached_property
 
 from .errors import Problem
 from .index_spec import RESERVED_PREFIX, Index
-from .names import QualifiedName, short_hash
+from .names import NAME_BYTES, QualifiedName, short_hash
 from .plan import Change, Difference, Mode, Plan, owner_of, with_marker, without_marker
 from .relation import Tables
 
@@ -262,10 +262,16 @@ def _leftovers(item: Declared, observed: Observed, rules: Rules) -> tuple[Change
     if retired:
         steps.append(drop(index.table, retired.name, "replaced by an interrupted run"))
     for other in observed.of(index.table):
-        match = _REINDEX_LEFTOVER.fullmatch(other.name)
-        if match and match[1] == index.name and not other.valid and not other.builder:
+        if not other.valid and not other.builder and _left_by_reindex(other.name, index.name):
             steps.append(drop(index.table, other.name, "left by a failed REINDEX CONCURRENTLY"))
     return tuple(steps)
+
+
+def _left_by_reindex(name: str, of: str) -> bool:
+    """Whether REINDEX CONCURRENTLY gives this name to the copy of an index; it cuts a long one to make room."""
+    match = _REINDEX_LEFTOVER.fullmatch(name)
+    cut = len(name.encode()) > NAME_BYTES - 4  # a character that does not fit has up to four bytes
+    return match is not None and (match[1] == of or (cut and of.startswith(match[1])))
 
 
 def usable(building: ObservedIndex, form: Form | None, rules: Rules) -> bool:
