@@ -32,6 +32,7 @@ class Indexes:
     declared: Sequence[Index]
     owner: str = "indexes"
     purge: bool = False
+    default_tablespace: str = field(init=False, default="")
     observed: indexes.Observed = field(init=False)
     forms: tuple[indexes.Declared, ...] = field(init=False, default=())
     rules: indexes.Rules = field(init=False)
@@ -47,6 +48,7 @@ class Indexes:
             for (table, name), since in ledger.made(connection, indexes.KIND).items()
         }
         found = index_sql.read_indexes(connection)
+        self.default_tablespace = index_sql.default_tablespace(connection)
         self.observed = indexes.Observed(tables, found, read_names(connection), made)
 
     def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:
@@ -79,7 +81,8 @@ class Indexes:
 
     def _form(self, index: Index, texts: dict[str, str]) -> indexes.Form:
         text = texts.get(index.position) or index_sql.definition(index)
-        return indexes.Form(text, index.unique, index.tablespace)
+        elsewhere = index.tablespace != self.default_tablespace
+        return indexes.Form(text, index.unique, index.tablespace if elsewhere else "")
 
     def busy(self) -> tuple[str, ...]:
         return tuple(

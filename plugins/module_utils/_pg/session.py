@@ -24,7 +24,7 @@ SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(),
 # A backend whose client has died ends within two seconds.
 _SETTINGS = """
 SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-SET client_connection_check_interval = '2s'; SET client_min_messages = warning
+SET client_connection_check_interval = '2s'; SET client_min_messages = warning; SET default_tablespace = ''
 """
 _HOLDER = """
 SELECT l.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''),
