@@ -1,0 +1,152 @@
+"""Databases for the tests of the schema engine, and the ways in which every kind is driven through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg2
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core.check_constraint import check_constraints
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._core.index_spec import indexes
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.engine import Options, Report, converge
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Limits
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds import CheckConstraints, Indexes
+
+from .conftest import Server
+
+Item = Mapping[str, Any]
+LIMITS = Limits(lock_timeout_ms=100, lock_attempts=2, build_wait_seconds=0.4, run_wait_seconds=0.3)
+# not for these tests: a machine that loses its power
+SETTINGS = """shared_preload_libraries = 'pg_stat_statements, auto_explain'
+fsync = off
+full_page_writes = off
+autovacuum = off
+max_connections = 30
+log_statement = all
+log_line_prefix = '%p [%a] '
+deadlock_timeout = 300ms
+"""
+TABLES = """
+CREATE EXTENSION pg_trgm; CREATE EXTENSION bloom;
+CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL);
+CREATE TABLE orders (id bigint PRIMARY KEY, user_id int REFERENCES users, status varchar(20), total numeric NOT NULL,
+                     created_at timestamptz, doc jsonb, tags text[], span int4range, place point, note text,
+                     code text NOT NULL, day date);
+INSERT INTO users SELECT i, i || '@example.org' FROM generate_series(0, 9) i;
+INSERT INTO orders SELECT i, i % 10, 'open', i, now(), '{}', '{}', '[1,3)', '(1,1)', 'n', i::text, '2026-01-01'
+FROM generate_series(1, 200) i;
+CREATE MATERIALIZED VIEW totals AS SELECT user_id, sum(total) AS total FROM orders GROUP BY 1;
+CREATE VIEW open_orders AS SELECT * FROM orders WHERE status = 'open';
+CREATE TABLE events (id int NOT NULL, at date NOT NULL, kind text) PARTITION BY RANGE (at);
+CREATE TABLE events_01 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE events_02 PARTITION OF events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') PARTITION BY LIST (kind);
+CREATE TABLE events_02_a PARTITION OF events_02 FOR VALUES IN ('a');
+CREATE TABLE events_02_b PARTITION OF events_02 FOR VALUES IN ('b');
+INSERT INTO events SELECT i, date '2026-01-01' + i % 59, CASE WHEN i % 2 = 0 THEN 'a' ELSE 'b' END
+FROM generate_series(1, 200) i;
+"""
+LEFT_BEHIND = """
+SELECT relname FROM pg_class WHERE relname ~ '^pgstead_|_cc(new|old)'
+UNION SELECT conname FROM pg_constraint WHERE conname ~ '^pgstead_'
+UNION SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid
+UNION SELECT name FROM pgstead.made WHERE name ~ '^pgstead_'
+"""
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database of a real server, and what the two modules would do with it."""
+
+    server: Server
+    name: str
+
+    @property
+    def target(self) -> Target:
+        return replace(self.server.target, database=self.name)
+
+    @contextmanager
+    def session(self, user: str = "postgres") -> Iterator[Any]:
+        """A session as an application has one, in autocommit."""
+        connection = psycopg2.connect(
+            host=str(self.server.directory), port=self.target.port, dbname=self.name, user=user, application_name="app"
+        )
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+    def run(self, *statements: str) -> None:
+        with self.session() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.session() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def indexes(self, items: Sequence[Item], *, purge: bool = False, **told: Any) -> Report:
+        declared, problems = indexes(items, "public")
+        if problems:
+            raise SpecError(problems)
+        return converge(Indexes(declared, purge=purge), self.options(**told))
+
+    def checks(self, items: Sequence[Item], *, purge: bool = False, **told: Any) -> Report:
+        declared, problems = check_constraints(items, "public")
+        if problems:
+            raise SpecError(problems)
+        return converge(CheckConstraints(declared, purge=purge), self.options(**told))
+
+    def options(self, **told: Any) -> Options:
+        words: dict[str, Any] = {"target": self.target, "limits": LIMITS, "pause": lambda _seconds: None, **told}
+        return Options(**words)
+
+    def left_behind(self) -> list[str]:
+        """Name what no finished run leaves: temporary names, invalid indexes."""
+        return [name for (name,) in self.rows(LEFT_BEHIND)]
+
+
+@contextmanager
+def server_for_schemas(server: Server) -> Iterator[Server]:
+    """Give a server the settings of these tests and a template to copy."""
+    server.configure(SETTINGS)
+    server.control("-m", "fast", "restart")
+    server.run("DROP DATABASE IF EXISTS template_schema", "CREATE DATABASE template_schema ENCODING 'UTF8' TEMPLATE template0")
+    Database(server, "template_schema").run(TABLES)
+    yield server
+    server.run("DROP DATABASE template_schema")
+
+
+@contextmanager
+def database(server: Server, name: str = "schema_test") -> Iterator[Database]:
+    """A database of its own with the tables above."""
+    strategy = " STRATEGY file_copy" if server.version >= 15 else ""
+    server.run(f"CREATE DATABASE {name} TEMPLATE template_schema{strategy}")
+    try:
+        yield Database(server, name)
+    finally:
+        server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def actions(report: Report) -> list[str]:
+    return [change.action for change, _, _ in report.steps]
+
+
+def round_trip(run: Any, items: Sequence[Item], **told: Any) -> Report:
+    """Predict, apply exactly that, and find nothing to do afterwards; return what was applied."""
+    predicted: Report = run(items, check_mode=True, **told)
+    assert all(seconds is None for _, _, seconds in predicted.steps)
+    applied: Report = run(items, **told)
+    assert applied.plan == predicted.plan
+    assert [step[:2] for step in applied.steps] == [step[:2] for step in predicted.steps]
+    assert all(seconds is not None for _, _, seconds in applied.steps)
+    again = run(items, **told)
+    assert (again.plan.changes, again.plan.differences, again.plan.drift) == ((), (), ())
+    return applied
