@@ -118,7 +118,9 @@ def server_for_schemas(server: Server) -> Iterator[Server]:
     """Give a server the settings of these tests and a template to copy."""
     server.configure(SETTINGS)
     server.control("-m", "fast", "restart")
-    server.run("DROP DATABASE IF EXISTS template_schema", "CREATE DATABASE template_schema ENCODING 'UTF8' TEMPLATE template0")
+    server.run(
+        "DROP DATABASE IF EXISTS template_schema", "CREATE DATABASE template_schema ENCODING 'UTF8' TEMPLATE template0"
+    )
     Database(server, "template_schema").run(TABLES)
     yield server
     server.run("DROP DATABASE template_schema")

@@ -168,7 +168,7 @@ SPELT = {
     "in": ("(id) WHERE status IN ('a', 'b')", orders("id", where="status in ('a','b')")),
     "any": ("(id) WHERE note = ANY (ARRAY['a','b'])", orders("id", where="note in ('a', 'b')")),
     "defaults": ("(id ASC NULLS LAST)", orders({"column": "id", "order": "ASC", "nulls": "LAST"})),
-    "opclass": ("(note COLLATE \"default\" text_ops)", orders("note")),
+    "opclass": ('(note COLLATE "default" text_ops)', orders("note")),
     "storage": ("(id) WITH (FILLFACTOR = 80)", orders("id", storage_parameters={"fillfactor": "80"})),
     "two storage parameters": (
         "(id) WITH (fillfactor = 80, deduplicate_items = off)",
@@ -221,7 +221,11 @@ def test_drift_of_any_attribute_is_replaced_without_a_gap(db: Database, item: It
     applied = round_trip(db.indexes, [item])
     assert actions(applied) == ["build", "swap", "drop"]
     (difference,) = applied.plan.differences
-    assert (difference.object, "kept" in difference.before, "kept" in difference.after) == ("index public.x", True, True)
+    assert (difference.object, "kept" in difference.before, "kept" in difference.after) == (
+        "index public.x",
+        True,
+        True,
+    )
     assert db.rows("SELECT 'x'::regclass::oid") != [(old,)]
     assert db.left_behind() == []
 
