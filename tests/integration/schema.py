@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
@@ -17,7 +17,8 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg.engine import Opti
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Limits
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds import CheckConstraints, Indexes
 
-from .conftest import Server
+if TYPE_CHECKING:
+    from .conftest import Server
 
 Item = Mapping[str, Any]
 LIMITS = Limits(lock_timeout_ms=100, lock_attempts=2, build_wait_seconds=0.4, run_wait_seconds=0.3)
@@ -113,17 +114,14 @@ class Database:
         return [name for (name,) in self.rows(LEFT_BEHIND)]
 
 
-@contextmanager
-def server_for_schemas(server: Server) -> Iterator[Server]:
-    """Give a server the settings of these tests and a template to copy."""
-    server.configure(SETTINGS)
-    server.control("-m", "fast", "restart")
-    server.run(
-        "DROP DATABASE IF EXISTS template_schema", "CREATE DATABASE template_schema ENCODING 'UTF8' TEMPLATE template0"
-    )
-    Database(server, "template_schema").run(TABLES)
-    yield server
-    server.run("DROP DATABASE template_schema")
+def prepare(server: Server) -> None:
+    """Give a server the settings of these tests, unless it has them, and a template to copy."""
+    if SETTINGS not in (server.data / "postgresql.conf").read_text():
+        server.configure(SETTINGS)
+        server.control("-m", "fast", "restart")
+    if not Database(server, "postgres").rows("SELECT FROM pg_database WHERE datname = 'template_schema'"):
+        server.run("CREATE DATABASE template_schema ENCODING 'UTF8' TEMPLATE template0")
+        Database(server, "template_schema").run(TABLES)
 
 
 @contextmanager
@@ -152,3 +150,19 @@ def round_trip(run: Any, items: Sequence[Item], **told: Any) -> Report:
     again = run(items, **told)
     assert (again.plan.changes, again.plan.differences, again.plan.drift) == ((), (), ())
     return applied
+
+
+def on(table: str, /, *columns: Any, **words: Any) -> Item:
+    return {"table": table, "columns": list(columns), **words}
+
+
+def orders(*columns: Any, **words: Any) -> Item:
+    return on("orders", *columns, **words)
+
+
+def definition(db: Database, name: str) -> str:
+    ((text,),) = db.rows(
+        "SET search_path = ''; SELECT pg_get_indexdef(i.indexrelid) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
+        f" WHERE c.relname = '{name}' AND i.indisvalid"
+    )
+    return str(text)

@@ -9,10 +9,9 @@ import pytest
 from psycopg2 import errors as refusals
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError, ViolatingRows
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.engine import Report
 
 from .conftest import Server
-from .schema import Database, Item, actions, database, round_trip, server_for_schemas
+from .schema import Database, Item, actions, database, definition, on, orders, round_trip
 
 LONG = "ü" * 31 + "x"  # 63 bytes
 FORGET = """DO $$
@@ -23,12 +22,6 @@ BEGIN
   END LOOP;
   IF to_regclass('pgstead.made') IS NOT NULL THEN DELETE FROM pgstead.made; END IF;
 END $$"""
-
-
-@pytest.fixture(scope="module")
-def prepared(server: Server) -> Iterator[Server]:
-    with server_for_schemas(server) as ready:
-        yield ready
 
 
 @pytest.fixture(scope="module")
@@ -45,28 +38,6 @@ def shared(prepared: Server) -> Iterator[Database]:
         )
         yield made
     prepared.run("DROP TABLESPACE fast")
-
-
-@pytest.fixture
-def db(prepared: Server) -> Iterator[Database]:
-    with database(prepared) as made:
-        yield made
-
-
-def definition(db: Database, name: str) -> str:
-    ((text,),) = db.rows(
-        "SET search_path = ''; SELECT pg_get_indexdef(i.indexrelid) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
-        f" WHERE c.relname = '{name}' AND i.indisvalid"
-    )
-    return str(text)
-
-
-def table(name: str, /, *columns: Any, **words: Any) -> Item:
-    return {"table": name, "columns": list(columns), **words}
-
-
-def orders(*columns: Any, **words: Any) -> Item:
-    return table("orders", *columns, **words)
 
 
 ODD = '"Odd USING ""Name"""'
@@ -123,13 +94,13 @@ OPTIONS: dict[str, tuple[Item, str]] = {
     ),
     "tablespace": (orders("day", tablespace="fast", where="note <> ' WHERE ('"), "WHERE (note <> ' WHERE ('::text)"),
     "comment": (orders("note", "id", comment="It's\nfor the \\ report"), "(note, id)"),
-    "matview": (table("totals", "user_id", unique=True), "ON public.totals USING btree (user_id)"),
-    "keyword-column": (table(ODD, "select", {"column": "a b", "order": "desc"}), '("select", "a b" DESC)'),
-    "dotted-column": (table(ODD, "x.y", name="has.dot"), '("x.y")'),
-    "unicode": (table(ODD, "ключ", name="Указатель по ключу"), '"Указатель по ключу"'),
-    "63-bytes": (table(ODD, "ключ", "x.y", name=LONG), LONG),
-    "keyword-table": (table('"S x".json_array', "order", name="select"), '("order")'),
-    "json-table": (table('"S x".json_array', "id"), "(id)"),
+    "matview": (on("totals", "user_id", unique=True), "ON public.totals USING btree (user_id)"),
+    "keyword-column": (on(ODD, "select", {"column": "a b", "order": "desc"}), '("select", "a b" DESC)'),
+    "dotted-column": (on(ODD, "x.y", name="has.dot"), '("x.y")'),
+    "unicode": (on(ODD, "ключ", name="Указатель по ключу"), '"Указатель по ключу"'),
+    "63-bytes": (on(ODD, "ключ", "x.y", name=LONG), LONG),
+    "keyword-table": (on('"S x".json_array', "order", name="select"), '("order")'),
+    "json-table": (on('"S x".json_array', "id"), "(id)"),
 }
 
 
@@ -234,7 +205,7 @@ def test_what_hangs_on_an_index_is_handed_to_its_successor(db: Database) -> None
     declared = [
         orders("code", unique=True, name="by_code", comment="identity"),
         orders({"expression": "lower(note)"}, name="by_note"),
-        table("users", "email", name="marked"),
+        on("users", "email", name="marked"),
     ]
     round_trip(db.indexes, declared)
     db.run(
@@ -273,7 +244,7 @@ def test_an_index_of_ours_gets_its_new_name_without_a_build(db: Database) -> Non
 
 
 def test_a_purge_takes_what_was_ours_only_and_the_rest_is_named(db: Database) -> None:
-    round_trip(db.indexes, [orders("day"), orders("note"), table("events", "id")])
+    round_trip(db.indexes, [orders("day"), orders("note"), on("events", "id")])
     db.run("CREATE INDEX theirs ON orders (total)", "CREATE INDEX beside ON users (email)")
     kept = db.indexes([orders("day")])
     assert (actions(kept), kept.plan.unmanaged) == ([], ("public.theirs",))
@@ -287,7 +258,7 @@ def test_a_purge_takes_what_was_ours_only_and_the_rest_is_named(db: Database) ->
 
 def test_a_purge_looks_at_every_schema_for_itself(db: Database) -> None:
     db.run("CREATE SCHEMA other; CREATE TABLE other.t (a int)")
-    there = table("other.t", "a", name="one")
+    there = on("other.t", "a", name="one")
     round_trip(db.indexes, [orders("day", name="one"), there])
     applied = round_trip(db.indexes, [orders("day", name="two")], purge=True)
     assert actions(applied) == ["rename", "drop"]
@@ -295,12 +266,12 @@ def test_a_purge_looks_at_every_schema_for_itself(db: Database) -> None:
 
 def test_absent_takes_an_index_away_whoever_made_it(db: Database) -> None:
     db.run("CREATE INDEX theirs ON orders (total)")
-    items = [orders(name="theirs", state="absent"), table("gone", name="never", state="absent")]
+    items = [orders(name="theirs", state="absent"), on("gone", name="never", state="absent")]
     assert actions(round_trip(db.indexes, items)) == ["drop"]
 
 
 def test_what_a_migration_dropped_is_healed_and_reported(db: Database) -> None:
-    items = [orders("day", name="healed"), table("events", "id", name="tree")]
+    items = [orders("day", name="healed"), on("events", "id", name="tree")]
     round_trip(db.indexes, items)
     db.run("DROP INDEX healed", "DROP INDEX tree")
     for check_mode in (True, False):
@@ -349,7 +320,3 @@ def test_rows_that_are_not_unique_leave_nothing(db: Database) -> None:
     with pytest.raises(ViolatingRows, match=r"build orders_user_id_idx on public.orders: rows are not unique: .*dup"):
         db.indexes([orders("user_id", unique=True)])
     assert db.left_behind() == []
-
-
-def report_of(db: Database, items: list[Item]) -> Report:
-    return db.indexes(items, check_mode=True)
