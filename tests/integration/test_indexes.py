@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,36 +10,27 @@ from psycopg2 import errors as refusals
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError, ViolatingRows
 
 from .conftest import Server
-from .schema import Database, Item, actions, database, definition, on, orders, round_trip
+from .schema import Database, Item, actions, definition, on, orders, round_trip
 
 LONG = "ü" * 31 + "x"  # 63 bytes
-FORGET = """DO $$
-DECLARE name regclass;
-BEGIN
-  FOR name IN SELECT oid FROM pg_class WHERE obj_description(oid, 'pg_class') ~ 'managed by pgstead' LOOP
-    EXECUTE 'DROP INDEX ' || name;
-  END LOOP;
-  IF to_regclass('pgstead.made') IS NOT NULL THEN DELETE FROM pgstead.made; END IF;
-END $$"""
 
 
-@pytest.fixture(scope="module")
-def shared(prepared: Server) -> Iterator[Database]:
-    """One database for cases that do not meet each other."""
+@pytest.fixture
+def odd(prepared: Server, db: Database) -> Database:
+    """A database with odd names and another tablespace."""
     place = prepared.directory / "elsewhere"
     prepared.command("mkdir", "-p", str(place))
     prepared.run("DROP TABLESPACE IF EXISTS fast", f"CREATE TABLESPACE fast LOCATION '{place}'")
-    with database(prepared, "schema_shared") as made:
-        made.run(
-            'CREATE TABLE "Odd USING ""Name""" ("select" int, "ключ" text, "a b" int, "x.y" int)',
-            'CREATE SCHEMA "S x"; CREATE TABLE "S x".json_array (id int, "order" int)',
-            'CREATE COLLATION "name.utf8" FROM "C"',
-        )
-        yield made
-    prepared.run("DROP TABLESPACE fast")
+    db.run(
+        'CREATE TABLE "Odd USING ""Name""" ("select" int, "ключ" text, "a b" int, "x.y" int)',
+        'CREATE SCHEMA "S x"; CREATE TABLE "S x".json_array (id int, "order" int)',
+        'CREATE COLLATION "name.utf8" FROM "C"',
+    )
+    return db
 
 
 ODD = '"Odd USING ""Name"""'
+NAMELESS = ("several", "expression", "keyword-column", "json-table")
 OPTIONS: dict[str, tuple[Item, str]] = {
     "btree": (orders("user_id"), "USING btree (user_id)"),
     "several": (orders("user_id", "total"), "USING btree (user_id, total)"),
@@ -104,24 +94,23 @@ OPTIONS: dict[str, tuple[Item, str]] = {
 }
 
 
-@pytest.mark.parametrize(("item", "expected"), OPTIONS.values(), ids=OPTIONS)
-def test_every_option_comes_back_as_it_was_declared(shared: Database, item: Item, expected: str) -> None:
-    shared.run(FORGET)
-    applied = round_trip(shared.indexes, [item])
-    assert actions(applied) == ["build", "adopt"]
-    (difference,) = applied.plan.differences
-    name = applied.steps[-1][0].name
-    text = definition(shared, name)
-    assert expected in text
-    assert difference.before == ""
-    assert text.rpartition(" USING ")[2] in difference.after
-    ((comment, tablespace),) = shared.rows(
-        "SELECT coalesce(obj_description(c.oid), ''), coalesce(s.spcname, '') FROM pg_class c"
-        f" LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE relname = '{name}'"
+def test_every_option_comes_back_as_it_was_declared(odd: Database) -> None:
+    named = [item if case in NAMELESS else {"name": case, **item} for case, (item, _) in OPTIONS.items()]
+    applied = round_trip(odd.indexes, named)
+    assert sorted(actions(applied)) == ["adopt"] * len(OPTIONS) + ["build"] * len(OPTIONS)
+    names = [change.name for change, _, _ in applied.steps if change.action == "adopt"]
+    found = dict(zip(OPTIONS, (definition(odd, name) for name in names), strict=True))
+    assert {case: text for case, text in found.items() if OPTIONS[case][1] not in text} == {}
+    for difference, text in zip(applied.plan.differences, found.values(), strict=True):
+        assert (difference.before, text.rpartition(" USING ")[2] in difference.after) == ("", True), difference
+    kept = odd.rows(
+        "SELECT c.relname, obj_description(c.oid), coalesce(s.spcname, '') FROM pg_class c"
+        " LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.relkind = 'i'"
     )
-    assert comment == (f"{item['comment']}\n" if "comment" in item else "") + "managed by pgstead.ops.indexes"
-    assert tablespace == item.get("tablespace", "")
-    assert shared.left_behind() == []
+    for name, (item, _) in zip(names, OPTIONS.values(), strict=True):
+        comment = (f"{item['comment']}\n" if "comment" in item else "") + "managed by pgstead.ops.indexes"
+        assert (name, comment, item.get("tablespace", "")) in kept
+    assert odd.left_behind() == []
 
 
 def test_null_is_one_value_where_the_server_knows_that(db: Database) -> None:
@@ -150,15 +139,14 @@ SPELT = {
 }
 
 
-@pytest.mark.parametrize(("tail", "item"), SPELT.values(), ids=SPELT)
 @pytest.mark.parametrize("name", ["", "somebodys"])
-def test_the_same_in_other_words_is_no_change(shared: Database, tail: str, item: Item, name: str) -> None:
-    shared.run(f"CREATE TABLE again (LIKE orders); CREATE INDEX somebodys ON again {tail}")
-    try:
-        report = shared.indexes([{**item, "table": "again", "name": name}])
-        assert (actions(report), report.plan.differences) == ([], ())
-    finally:
-        shared.run("DROP TABLE again")
+def test_the_same_in_other_words_is_no_change(db: Database, name: str) -> None:
+    items = []
+    for number, (tail, item) in enumerate(SPELT.values()):
+        copy = f"again_{number}"
+        db.run(f"CREATE TABLE {copy} (LIKE orders); CREATE INDEX somebodys_{number} ON {copy} {tail}")
+        items.append({**item, "table": copy, "name": name and f"{name}_{number}"})
+    assert db.indexes(items).plan.differences == ()
 
 
 def test_a_definition_that_a_dump_writes_in_another_way_is_the_same(db: Database) -> None:
@@ -184,21 +172,20 @@ DRIFTS: dict[str, Item] = {
 }
 
 
-@pytest.mark.usefixtures("shared")
-@pytest.mark.parametrize("item", DRIFTS.values(), ids=DRIFTS)
-def test_drift_of_any_attribute_is_replaced_without_a_gap(db: Database, item: Item) -> None:
-    round_trip(db.indexes, [FIRST])
-    ((old,),) = db.rows("SELECT 'x'::regclass::oid")
-    applied = round_trip(db.indexes, [item])
-    assert actions(applied) == ["build", "swap", "drop"]
-    (difference,) = applied.plan.differences
-    assert (difference.object, "kept" in difference.before, "kept" in difference.after) == (
-        "index public.x",
-        True,
-        True,
-    )
-    assert db.rows("SELECT 'x'::regclass::oid") != [(old,)]
-    assert db.left_behind() == []
+def test_drift_of_any_attribute_is_replaced_without_a_gap(odd: Database) -> None:
+    names = [f"x{number}" for number, _ in enumerate(DRIFTS)]
+    odd.run(*(f"CREATE TABLE of_{name} (LIKE orders)" for name in names))
+    place = [{"table": f"of_{name}", "name": name} for name in names]
+    round_trip(odd.indexes, [{**FIRST, **at} for at in place])
+    before = dict(odd.rows("SELECT relname, oid FROM pg_class WHERE relname ~ '^x'"))
+    applied = round_trip(odd.indexes, [{**item, **at} for item, at in zip(DRIFTS.values(), place, strict=True)])
+    assert actions(applied) == ["build", "swap", "drop"] * len(DRIFTS)
+    for name, difference in zip(names, applied.plan.differences, strict=True):
+        assert difference.object == f"index public.{name}"
+        assert ("kept" in difference.before, "kept" in difference.after) == (True, True)
+    after = dict(odd.rows("SELECT relname, oid FROM pg_class WHERE relname ~ '^x'"))
+    assert (set(after), set(after.values()) & set(before.values())) == (set(before), set())
+    assert odd.left_behind() == []
 
 
 def test_what_hangs_on_an_index_is_handed_to_its_successor(db: Database) -> None:
