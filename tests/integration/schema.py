@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
+import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.check_constraint import check_constraints
-from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import PgsteadError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.index_spec import indexes
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.engine import Options, Report, converge
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Limits
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Executor, Limits
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds import CheckConstraints, Indexes
 
 if TYPE_CHECKING:
@@ -166,3 +167,18 @@ def definition(db: Database, name: str) -> str:
         f" WHERE c.relname = '{name}' AND i.indisvalid"
     )
     return str(text)
+
+
+@contextmanager
+def interrupted(*, after: int) -> Iterator[None]:
+    """Break off every run in this process once it has carried out some steps."""
+    whole = Executor.carry_out
+
+    def carry_out(executor: Executor, *words: Any) -> None:
+        if len(executor.done) == after:
+            raise PgsteadError("broken off")
+        whole(executor, *words)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Executor, "carry_out", carry_out)
+        yield

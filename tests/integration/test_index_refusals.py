@@ -28,7 +28,10 @@ REFUSED: list[tuple[Item, str]] = [
     (on("open_orders", "id"), "public.open_orders is a view, which cannot carry this"),
     (on("events", "kind"), ""),
     (on("events_02_a", "kind"), "public.events is the parent of public.events_02_a and has the same at indexes[16]"),
-    (on("events", "id", unique=True, name="not_unique"), "needs its partition key among its columns: at"),
+    (
+        on("events", "id", unique=True, name="not_unique"),
+        "needs the partition key of public.events_02 among its columns: kind",
+    ),
     (on("events_01", name="events_01_id_idx", state="absent"), "is part of the partitioned index public.parted"),
     (on("mixed", "id"), "public.mixed has foreign partitions (public.mixed_far), which have no index"),
 ]

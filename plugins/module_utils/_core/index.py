@@ -261,10 +261,9 @@ def _leftovers(item: Declared, observed: Observed, rules: Rules) -> tuple[Change
     retired = observed.indexes.get(QualifiedName(index.table.schema, retired_name(index.table, index.name)))
     if retired:
         steps.append(drop(index.table, retired.name, "replaced by an interrupted run"))
-    for other in observed.of(index.table):
-        if not other.valid and not other.builder and _left_by_reindex(other.name, index.name):
-            steps.append(drop(index.table, other.name, "left by a failed REINDEX CONCURRENTLY"))
-    return tuple(steps)
+    dead = [other.name for other in observed.of(index.table) if not other.valid and not other.builder]
+    reindexed = [name for name in dead if _left_by_reindex(name, index.name)]
+    return (*steps, *(drop(index.table, name, "left by a failed REINDEX CONCURRENTLY") for name in reindexed))
 
 
 def _left_by_reindex(name: str, of: str) -> bool:

@@ -172,7 +172,8 @@ def _build(step: Step) -> tuple[str, ...]:
 
 
 def _create_only(step: Step) -> tuple[str, ...]:
-    return (f"{_create(step)} {quote(step.target)} ON ONLY {step.table.sql} {_rest(step)}", *_noted(step))
+    made = (f"{_create(step)} {quote(step.target)} ON ONLY {step.table.sql} {_rest(step)}", *_noted(step))
+    return (*made, _attachment(step, step.parent)) if step.parent else made
 
 
 def _drop(step: Step) -> tuple[str, ...]:
@@ -195,7 +196,11 @@ def _rename(step: Step) -> tuple[str, ...]:
 def _attach(step: Step) -> tuple[str, ...]:
     assert step.parent
     named = (_renaming(step), _comment(step)) if step.source != step.target else ()
-    return (*named, f"ALTER INDEX {step.parent.sql} ATTACH PARTITION {_at(step.table, step.target)}")
+    return (*named, _attachment(step, step.parent))
+
+
+def _attachment(step: Step, parent: QualifiedName) -> str:
+    return f"ALTER INDEX {parent.sql} ATTACH PARTITION {_at(step.table, step.target)}"
 
 
 def _swap(step: Step) -> tuple[str, ...]:
@@ -232,7 +237,7 @@ def _comment(step: Step) -> str:
 
 
 def _noted(step: Step) -> tuple[str, ...]:
-    return _comment(step), remember(KIND, step.table, step.target)
+    return (_comment(step), remember(KIND, step.table, step.target)) if step.recorded else (_comment(step),)
 
 
 def _inherited(step: Step) -> tuple[str, ...]:
