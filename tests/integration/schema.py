@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,6 @@ fsync = off
 full_page_writes = off
 autovacuum = off
 max_connections = 30
-max_prepared_transactions = 5
 log_statement = all
 log_line_prefix = '%p [%a] '
 deadlock_timeout = 300ms
@@ -171,6 +170,14 @@ def definition(db: Database, name: str) -> str:
 
 
 @contextmanager
+def instead(carry_out: Callable[..., None]) -> Iterator[None]:
+    """Have every run in this process carry out its steps in another way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Executor, "carry_out", carry_out)
+        yield
+
+
+@contextmanager
 def interrupted(*, after: int) -> Iterator[None]:
     """Break off every run in this process once it has carried out some steps."""
     whole = Executor.carry_out
@@ -180,6 +187,5 @@ def interrupted(*, after: int) -> Iterator[None]:
             raise PgsteadError("broken off")
         whole(executor, *words)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Executor, "carry_out", carry_out)
+    with instead(carry_out):
         yield
