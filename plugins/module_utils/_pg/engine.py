@@ -29,7 +29,7 @@ from . import ledger
 from .canonical import Answer, path_of
 from .connection import Target, connect, driver, execute
 from .execute import Done, Executor, Limits
-from .session import one_run_at_a_time, session
+from .session import one_run_at_a_time, onlooker, session
 from .tables import read_tables
 from .watch import Watcher, holders
 
@@ -93,7 +93,7 @@ def converge(kind: Kind, options: Options) -> Report:
             kind.verify(connection, plan, options.search_path)
             steps = tuple((change, kind.render(change), None) for change in plan.changes)
             return Report(plan, steps, warnings=(*warnings, *plan.warnings))
-        with one_run_at_a_time(connection, options.limits.run_wait_seconds), connect(options.target) as eyes:
+        with one_run_at_a_time(connection, options.limits.run_wait_seconds), onlooker(options.target) as eyes:
             watcher = Watcher(eyes, connection.get_backend_pid(), options.log)
             return _applied(kind, connection, watcher, options)
 
