@@ -60,6 +60,11 @@ def test_everything_that_cannot_be_is_named_at_once_and_nothing_is_done(db: Data
     assert db.rows("SELECT to_regclass('events_kind_idx'), to_regnamespace('pgstead')") == [(None, None)]
 
 
+def test_a_syntax_error_alone_is_named_too(db: Database) -> None:
+    with pytest.raises(SpecError, match=r"^indexes\[1\] \(torn\): syntax error at or near"):
+        db.indexes([orders("day"), orders({"expression": "note +"}, name="torn"), orders("total")])
+
+
 def test_a_derived_name_that_somebody_else_uses_is_not_taken(db: Database) -> None:
     db.run("CREATE INDEX users_id_idx ON users (email)")
     with pytest.raises(SpecError, match=r"indexes\[0\] \(users_id_idx\): somebody made an index of this name"):

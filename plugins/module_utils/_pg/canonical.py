@@ -123,8 +123,9 @@ def _one_by_one(connection: Any, begin: Sequence[str], statements: Mapping[int, 
     execute(connection, "; ".join(begin))
     refused = {}
     for number, statement in statements.items():
+        execute(connection, "SAVEPOINT trial")  # by itself: a syntax error keeps its whole message from being run
         try:
-            execute(connection, f"SAVEPOINT trial; {statement}; RELEASE SAVEPOINT trial")
+            execute(connection, f"{statement}; RELEASE SAVEPOINT trial")
         except driver.OperationalError:
             raise
         except driver.Error as error:
