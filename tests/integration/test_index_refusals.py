@@ -34,8 +34,10 @@ REFUSED: list[tuple[Item, str]] = [
     ),
     (on("events_01", name="events_01_id_idx", state="absent"), "is part of the partitioned index public.parted"),
     (on("mixed", "id"), "public.mixed has foreign partitions (public.mixed_far), which have no index"),
+    (orders("id", "code", name="identity"), "is the replica identity of public.orders, and has to stay unique"),
 ]
 BEFORE = """
+CREATE UNIQUE INDEX identity ON orders (id, code); ALTER TABLE orders REPLICA IDENTITY USING INDEX identity;
 ALTER TABLE users ADD UNIQUE (email); CREATE UNIQUE INDEX for_key ON users (id, email);
 CREATE TABLE child (id int, email text, CONSTRAINT by_email FOREIGN KEY (id, email) REFERENCES users (id, email));
 CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
@@ -58,6 +60,19 @@ def test_everything_that_cannot_be_is_named_at_once_and_nothing_is_done(db: Data
         assert words in said.pop(f"indexes[{number}]", ""), (number, caught.value)
     assert said == {}
     assert db.rows("SELECT to_regclass('events_kind_idx'), to_regnamespace('pgstead')") == [(None, None)]
+
+
+def test_the_index_of_a_replica_identity_is_not_dropped(db: Database) -> None:
+    db.run("CREATE UNIQUE INDEX x ON orders (code)", "ALTER TABLE orders REPLICA IDENTITY USING INDEX x")
+    with pytest.raises(SpecError, match="is the replica identity"):
+        db.indexes([orders(name="x", state="absent")])
+
+
+def test_a_column_that_is_computed_when_it_is_read_has_no_index(db: Database) -> None:
+    if db.server.version >= 18:
+        db.run("ALTER TABLE users ADD twice int GENERATED ALWAYS AS (id * 2) VIRTUAL")
+        with pytest.raises(SpecError, match="indexes on virtual generated columns are not supported"):
+            db.indexes([on("users", "twice")], check_mode=True)
 
 
 def test_a_syntax_error_alone_is_named_too(db: Database) -> None:

@@ -199,12 +199,21 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         elif mine.bound and not (item.form and rules.same(mine.form, item.form)):
             what = "be dropped" if item.form is None else f"be changed to {item.form.text}"
             problems.append(Problem(where, f"stands behind {mine.bound} and cannot {what}: change that first"))
+        elif mine.replica_identity and not _identifies(item):
+            what = f"is the replica identity of {index.table}, and has to stay unique, on columns, without WHERE"
+            problems.append(Problem(where, what))
         elif item.form and not index.named and _somebody_elses(mine, item, observed, rules):
             what = (
                 f"somebody made an index of this name, {mine.form.text}: give yours a name, or this one to replace it"
             )
             problems.append(Problem(where, what))
     return tuple(problems)
+
+
+def _identifies(item: Declared) -> bool:
+    """Whether rows can be told apart by an index, as logical replication does."""
+    index = item.index
+    return item.form is not None and index.unique and not index.predicate and all(key.name for key in index.columns)
 
 
 def _somebody_elses(mine: ObservedIndex, item: Declared, observed: Observed, rules: Rules) -> bool:
