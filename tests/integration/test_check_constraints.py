@@ -42,6 +42,7 @@ ITEMS = [
     check("length(code) < 100 AND tags <> '{a,b}'", "Ключ"),
     check("created_at > timestamptz '2001-01-01 00:00:00+00'", "x" * 63),
     check("id > 0", "events_id", "events"),
+    check("note NOT LIKE '%x%' AND note <> $$it's 100% $$", "percent"),
     check('"select" > 0', "odd", '"Odd ""Name"""'),
 ]
 

@@ -211,6 +211,32 @@ def test_what_hangs_on_an_index_is_handed_to_its_successor(db: Database) -> None
     assert db.rows("SELECT attstattarget FROM pg_attribute WHERE attrelid = 'by_note'::regclass") == [(777,)]
 
 
+def test_a_cluster_mark_that_the_new_definition_cannot_carry_is_let_go(db: Database) -> None:
+    round_trip(db.indexes, [on("users", "email", name="marked")])
+    db.run("ALTER TABLE users CLUSTER ON marked")
+    round_trip(db.indexes, [on("users", "email", name="marked", where="id > 1")])
+    assert db.rows("SELECT count(*) FROM pg_index WHERE indisclustered") == [(0,)]
+
+
+def test_tables_of_one_name_and_types_of_one_schema_are_told_apart(db: Database) -> None:
+    db.run(
+        "CREATE SCHEMA other; CREATE TYPE other.mood AS ENUM ('good', 'bad')",
+        "CREATE TABLE other.orders (id int, mood other.mood, twice int GENERATED ALWAYS AS (id * 2) STORED)",
+    )
+    items = [
+        on("other.orders", "twice", where="mood = 'good'::mood"),
+        orders("id", where="total > 1"),
+        on("other.orders", "id", where="orders.mood <> 'bad'"),
+    ]
+    round_trip(db.indexes, items)
+
+
+def test_many_tables_take_several_transactions_of_trials(db: Database) -> None:
+    names = [f"t{number}" for number in range(45)]
+    db.run("".join(f"CREATE TABLE {name} (a int, b text);" for name in names))
+    assert len(round_trip(db.indexes, [on(name, "a", where="b IS NOT NULL") for name in names]).steps) == 90
+
+
 def test_comments_are_changed_alone(db: Database) -> None:
     round_trip(db.indexes, [orders("day", comment="one")])
     assert actions(round_trip(db.indexes, [orders("day", comment="two")])) == ["comment"]

@@ -58,6 +58,19 @@ def test_an_equal_index_that_a_partition_has_is_attached_as_it_is(db: Database) 
     assert {("theirs", "events_02_id_idx", True), ("whole", "events_kind_idx", True)} <= set(db.rows(TREE))
 
 
+def test_partitions_may_have_their_columns_in_another_order(db: Database) -> None:
+    db.run(
+        "CREATE TABLE events_04 (gone int, kind text, extra int, at date NOT NULL, id int NOT NULL)",
+        "ALTER TABLE events_04 DROP COLUMN gone; ALTER TABLE events_04 DROP COLUMN extra",
+        "ALTER TABLE events ATTACH PARTITION events_04 FOR VALUES FROM ('2026-04-01') TO ('2026-05-01')",
+        "CREATE INDEX theirs ON events_04 (lower(kind), id) WHERE kind IN ('a', 'b')",
+    )
+    item = on("events", {"expression": "lower(kind)"}, "id", where="kind in ('a', 'b')")
+    applied = round_trip(db.indexes, [item])
+    assert ("theirs", "events_expr_id_idx", True) in db.rows(TREE)
+    assert actions(applied).count("build") == 3
+
+
 def test_a_tree_that_is_there_is_enough_whatever_it_is_called(db: Database) -> None:
     db.run("CREATE INDEX theirs ON events (id)")
     assert actions(round_trip(db.indexes, [on("events", "id")])) == []
