@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from psycopg2 import errors as refusals
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import PgsteadError
 
@@ -84,6 +85,22 @@ def test_a_tree_that_somebody_left_unfinished_is_finished(db: Database) -> None:
     assert applied.plan.differences[0].before.startswith("-- lacks partitions\n")
     assert ("middle", "begun", True) in db.rows(TREE)
     assert db.left_behind() == []
+
+
+@pytest.mark.parametrize("repaired", [False, True])
+def test_a_tree_that_can_never_become_valid_is_replaced(db: Database, repaired: bool) -> None:
+    """By hand: a failed concurrent build, attached nevertheless."""
+    db.run("INSERT INTO events VALUES (1, '2026-01-02', 'a'), (1, '2026-01-02', 'a')")
+    db.run("CREATE UNIQUE INDEX x ON ONLY events (id, at, kind)")
+    with db.session() as cursor, pytest.raises(refusals.UniqueViolation):
+        cursor.execute("CREATE UNIQUE INDEX CONCURRENTLY bad ON events_01 (id, at, kind)")
+    db.run("ALTER INDEX x ATTACH PARTITION bad", "DELETE FROM events WHERE id = 1")
+    if repaired:
+        db.run("REINDEX INDEX bad")  # and still nobody tells the parent
+    applied = round_trip(db.indexes, [on("events", "id", "at", "kind", unique=True, name="x")])
+    assert actions(applied)[-1] == ("attach" if repaired else "swap_tree")
+    assert {valid for _, _, valid in db.rows(TREE)} == {True}
+    assert db.rows("SELECT indisvalid FROM pg_index WHERE indexrelid = 'x'::regclass") == [(True,)]
 
 
 def test_a_changed_definition_grows_beside_the_old_and_takes_its_name(db: Database) -> None:

@@ -138,6 +138,21 @@ def test_a_backend_terminated_in_any_step_is_no_loss(db: Database, kind: str) ->
     assert db.left_behind() == []
 
 
+@pytest.mark.parametrize("purge", [False, True])
+def test_what_was_begun_and_is_declared_no_more_goes_with_the_next_look_at_its_table(db: Database, purge: bool) -> None:
+    begun = {"table": "orders", "name": "c", "expression": "total >= 0"}
+    for run, old, new, beside in (
+        (db.indexes, orders("id", name="c"), orders("day", name="c"), orders("note")),
+        (db.checks, {**begun, "expression": "id > 0"}, begun, {**begun, "name": "beside"}),
+    ):
+        run([old])
+        with interrupted(after=1), pytest.raises(PgsteadError):
+            run([new])
+        report = round_trip(run, [] if purge else [beside], purge=purge)
+        assert not any("pgstead_" in name for name in report.plan.unmanaged)
+        assert db.left_behind() == []
+
+
 def test_a_table_dropped_meanwhile_is_an_error_and_earlier_steps_stay(db: Database) -> None:
     whole = Executor.carry_out
 

@@ -52,7 +52,7 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
         for item in declared
         if item.form and not item.index.named and (found := satisfying(item, observed, rules))
     }
-    plans.append(_orphans(declared, observed, plans))
+    plans.append(_orphans(declared, observed, plans, rules))
     touched = {QualifiedName(step.table.schema, step.subject.source) for plan in plans for step in plan.changes}
     rest = [
         index
@@ -68,15 +68,17 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
     return joined([*plans, Plan(unmanaged=tuple(beside), warnings=_warnings(declared, observed, rules))])
 
 
-def _orphans(declared: Sequence[Declared], observed: Observed, plans: Sequence[Plan]) -> Plan:
-    """Return drops of what interrupted runs left on these tables and their partitions, and no step takes up."""
+def _orphans(declared: Sequence[Declared], observed: Observed, plans: Sequence[Plan], rules: Rules) -> Plan:
+    """Return drops of what interrupted runs left on these tables and their partitions, and no step takes up; a purge
+    looks at all tables.
+    """
     used = {
         QualifiedName(step.table.schema, name)
         for plan in plans
         for step in plan.changes
         for name in (step.subject.source, step.subject.target)
     }
-    tables = {item.index.table for item in declared}
+    tables = set(observed.tables) if rules.purge else {item.index.table for item in declared}
     tables |= {part.name for table in tables for part in tree(table, observed.tables)}
     left = [
         index

@@ -68,20 +68,34 @@ def plan_tree(item: Declared, observed: Observed, rules: Rules) -> Plan:
     if same and same.valid:
         return kept(index, same, (), rules)
     grower = _Grower(index, form, observed, rules)
-    if same:
+    missing = grower.below(index.table, same.key) if same and not _stuck(same, observed) else ()
+    if same and missing:
         # ours or not: an invalid partitioned index is one that still lacks partitions
         after = described(same.name, same.table, form, same.comment)
         gap = Difference(f"index {same.key}", "-- lacks partitions\n" + after, after)
-        return Plan(grower.below(index.table, same.key), (gap,))
+        return Plan(missing, (gap,))
     comment = with_marker(index.comment, rules.owner)
     after = described(index.name, index.table, form, comment)
     if mine is None:
         steps = (grower.top(index.table, index.name, comment), *grower.below(index.table, key))
         return Plan(steps, (Difference(f"index {key}", "", after),), drift_of(key, mine, observed))
-    before = described(mine.name, mine.table, mine.form, mine.comment)
+    before = ("" if mine.valid else "-- invalid\n") + described(mine.name, mine.table, mine.form, mine.comment)
     comment = with_marker(index.comment or without_marker(mine.comment), rules.owner)
     after = described(index.name, index.table, form, comment)
     return Plan(_replaced(grower, mine, comment), (Difference(f"index {key}", before, after),))
+
+
+def _stuck(top: ObservedIndex, observed: Observed) -> bool:
+    """Whether an invalid index hangs below: where it hangs it is neither dropped nor built again, so the tree is."""
+    below = [
+        other
+        for part in partitions(top.table, observed.tables)
+        for other in observed.of(part.name)
+        if other.parent == top.key
+    ]
+    return any(
+        _stuck(other, observed) if observed.tables[other.table].kind == "p" else not other.valid for other in below
+    )
 
 
 def _absent(mine: ObservedIndex | None) -> Plan:
