@@ -29,6 +29,7 @@ fsync = off
 full_page_writes = off
 autovacuum = off
 max_connections = 30
+max_prepared_transactions = 5
 log_statement = all
 log_line_prefix = '%p [%a] '
 deadlock_timeout = 300ms

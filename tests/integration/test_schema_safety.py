@@ -179,23 +179,23 @@ def test_a_pooler_is_refused(db: Database, monkeypatch: pytest.MonkeyPatch) -> N
 def role(db: Database, *settings: str, owner: bool = True) -> Iterator[Target]:
     """A role that owns the tables, or only reads them, with settings of its own."""
     tables = "orders, users, events" if not owner else ""
-    db.run("CREATE ROLE clerk LOGIN", *(f"ALTER ROLE clerk SET {setting}" for setting in settings))
+    db.run("CREATE ROLE schema_clerk LOGIN", *(f"ALTER ROLE schema_clerk SET {setting}" for setting in settings))
     if owner:
-        db.run(*(f"ALTER TABLE {name} OWNER TO clerk" for name in ("orders", "users", "events", "events_01")))
-        db.run(*(f"ALTER TABLE events_02{end} OWNER TO clerk" for end in ("", "_a", "_b")))
-        db.run(f"GRANT CREATE ON DATABASE {db.name} TO clerk", "GRANT CREATE ON SCHEMA public TO clerk")
+        db.run(*(f"ALTER TABLE {name} OWNER TO schema_clerk" for name in ("orders", "users", "events", "events_01")))
+        db.run(*(f"ALTER TABLE events_02{end} OWNER TO schema_clerk" for end in ("", "_a", "_b")))
+        db.run(f"GRANT CREATE ON DATABASE {db.name} TO schema_clerk", "GRANT CREATE ON SCHEMA public TO schema_clerk")
     else:
-        db.run(f"GRANT SELECT ON {tables} TO clerk")
+        db.run(f"GRANT SELECT ON {tables} TO schema_clerk")
     try:
-        yield replace(db.target, user="clerk")
+        yield replace(db.target, user="schema_clerk")
     finally:
-        db.run("REASSIGN OWNED BY clerk TO postgres", "DROP OWNED BY clerk", "DROP ROLE clerk")
+        db.run("REASSIGN OWNED BY schema_clerk TO postgres", "DROP OWNED BY schema_clerk", "DROP ROLE schema_clerk")
 
 
 def test_a_read_only_role_is_refused(db: Database) -> None:
     with (
         role(db, "default_transaction_read_only = on") as target,
-        pytest.raises(SessionRefused, match="sessions of role clerk are read-only"),
+        pytest.raises(SessionRefused, match="sessions of role schema_clerk are read-only"),
     ):
         db.indexes([orders("day")], target=target, check_mode=True)
 
@@ -210,22 +210,24 @@ def test_a_role_without_rights_is_told_which(db: Database) -> None:
         db.run(f"REVOKE TEMPORARY ON DATABASE {db.name} FROM PUBLIC")
         with pytest.raises(PermissionDenied, match="grant TEMPORARY on the database to the role that connects"):
             db.checks([check], target=target, check_mode=True)
-        db.run("REVOKE SELECT ON orders FROM clerk", f"GRANT TEMPORARY ON DATABASE {db.name} TO clerk")
+        db.run("REVOKE SELECT ON orders FROM schema_clerk", f"GRANT TEMPORARY ON DATABASE {db.name} TO schema_clerk")
         with pytest.raises(PermissionDenied, match="permission denied for table orders"):
             db.checks([check], target=target, check_mode=True)
-        db.indexes([orders("note")])  # now there is a ledger, and it is not clerk's
-        with pytest.raises(PermissionDenied, match=r"role clerk .* schema pgstead"):
+        db.indexes([orders("note")])  # now there is a ledger, and it is not schema_clerk's
+        with pytest.raises(PermissionDenied, match=r"role schema_clerk .* schema pgstead"):
             db.indexes([orders("day")], target=target)
 
 
 def test_a_run_may_act_as_another_role(db: Database) -> None:
     with role(db) as target:
-        db.run("CREATE ROLE deploy LOGIN IN ROLE clerk")
+        db.run("CREATE ROLE deploy LOGIN IN ROLE schema_clerk")
         try:
-            round_trip(db.indexes, [orders("day")], target=replace(target, user="deploy"), role="clerk")
+            round_trip(db.indexes, [orders("day")], target=replace(target, user="deploy"), role="schema_clerk")
         finally:
             db.run("DROP ROLE deploy")
-        assert db.rows("SELECT relowner::regrole::text FROM pg_class WHERE relname = 'orders_day_idx'") == [("clerk",)]
+        assert db.rows("SELECT relowner::regrole::text FROM pg_class WHERE relname = 'orders_day_idx'") == [
+            ("schema_clerk",)
+        ]
 
 
 HOSTILE = [
