@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from .conftest import Server
 
 Item = Mapping[str, Any]
-LIMITS = Limits(lock_timeout_ms=100, lock_attempts=2, build_wait_seconds=0.4, run_wait_seconds=0.3)
+LIMITS = Limits(lock_timeout_ms=2000, lock_attempts=3, build_wait_seconds=20, run_wait_seconds=10)
+HASTY = Limits(lock_timeout_ms=150, lock_attempts=2, build_wait_seconds=0.4, run_wait_seconds=0.3)
 # not for these tests: a machine that loses its power
 SETTINGS = """shared_preload_libraries = 'pg_stat_statements, auto_explain'
 fsync = off

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import LockNotAcquired
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import LOCK_CLASS, LOCK_SCHEMA
 
-from .schema import LIMITS, Database, actions, on, orders, round_trip
+from .schema import HASTY, LIMITS, Database, actions, on, orders, round_trip
 
 CHECK = {"table": "orders", "name": "c", "expression": "total >= 0"}
 WAITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgstead' AND wait_event_type = 'Lock'"
@@ -60,7 +60,7 @@ def meanwhile(deed: Any) -> Iterator[None]:
 @pytest.mark.parametrize("mode", ["SHARE UPDATE EXCLUSIVE", "ROW EXCLUSIVE"])
 def test_a_short_change_gives_way_and_names_who_was_there(db: Database, mode: str) -> None:
     pauses: list[float] = []
-    limits = replace(LIMITS, lock_timeout_ms=250, lock_attempts=3)
+    limits = replace(HASTY, lock_timeout_ms=250, lock_attempts=3)
     with blocker(db, f"LOCK TABLE orders IN {mode} MODE") as pid, pytest.raises(LockNotAcquired) as caught:
         db.checks([CHECK], limits=limits, pause=pauses.append)
     said = str(caught.value)
@@ -80,13 +80,13 @@ def test_a_table_that_nobody_can_read_is_not_waited_for_without_end(db: Database
         blocker(db, "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE") as pid,
         pytest.raises(LockNotAcquired, match=rf"process {pid} of postgres \(app\), idle in transaction"),
     ):
-        getattr(db, run)([item], check_mode=check_mode)
+        getattr(db, run)([item], check_mode=check_mode, limits=HASTY)
 
 
 def test_a_build_that_waits_too_long_is_cancelled_and_leaves_nothing(db: Database) -> None:
     lock = "LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE"
     with blocker(db, lock) as pid, pytest.raises(LockNotAcquired) as caught:
-        db.indexes([orders("day")])
+        db.indexes([orders("day")], limits=HASTY)
     assert "build orders_day_idx on public.orders waited more than 0.4 s for" in str(caught.value)
     assert named(pid, lock).search(str(caught.value))
     assert db.left_behind() == []
@@ -94,7 +94,7 @@ def test_a_build_that_waits_too_long_is_cancelled_and_leaves_nothing(db: Databas
 
 
 def test_a_failed_build_whose_remains_cannot_be_dropped_yet_is_cleaned_up_by_the_next_run(db: Database) -> None:
-    limits = replace(LIMITS, lock_timeout_ms=2000)
+    limits = replace(HASTY, lock_timeout_ms=1200)
     with blocker(db, "UPDATE orders SET note = note WHERE id = 1"), pytest.raises(LockNotAcquired):
         db.indexes([orders("day")], limits=limits)
     assert len(db.left_behind()) == 1
@@ -112,9 +112,9 @@ def test_a_failed_build_whose_remains_cannot_be_dropped_yet_is_cleaned_up_by_the
 def test_an_old_transaction_is_named_before_anything_is_built(db: Database, old: str) -> None:
     lines: list[str] = []
     with blocker(db, old) as pid:
-        time.sleep(0.15)
+        time.sleep(0.2)
         with pytest.raises(LockNotAcquired) as caught:
-            db.indexes([orders("day")], log=lines.append, pause=time.sleep)
+            db.indexes([orders("day")], log=lines.append, pause=time.sleep, limits=HASTY)
     said = str(caught.value)
     assert "build orders_day_idx on public.orders cannot finish before these transactions end" in said
     assert named(pid, "").search(said)
@@ -125,10 +125,10 @@ def test_an_old_transaction_is_named_before_anything_is_built(db: Database, old:
 def test_a_prepared_transaction_is_named_too(db: Database) -> None:
     with db.session() as cursor:
         cursor.execute("BEGIN; UPDATE users SET email = email WHERE id = 1; PREPARE TRANSACTION 'forgotten'")
-    time.sleep(0.15)
+    time.sleep(0.2)
     try:
         with pytest.raises(LockNotAcquired, match=r"prepared transaction forgotten of postgres, prepared, for \d+ s"):
-            db.indexes([orders("day")])
+            db.indexes([orders("day")], limits=HASTY)
     finally:
         db.run("ROLLBACK PREPARED 'forgotten'")
 
@@ -145,7 +145,7 @@ def test_an_index_that_somebody_is_building_is_waited_for(db: Database) -> None:
         with meanwhile(build):
             while not db.rows("SELECT FROM pg_stat_progress_create_index WHERE lockers_total > 0"):
                 time.sleep(0.01)
-            limits = replace(LIMITS, lock_timeout_ms=5000)
+            limits = replace(HASTY, lock_timeout_ms=5000)
             with pytest.raises(LockNotAcquired, match=r"still building index public\.mine \(process \d+\)"):
                 db.indexes([item], limits=limits, pause=time.sleep, log=lines.append)
             writer.execute("COMMIT")
@@ -168,10 +168,9 @@ def test_another_run_is_named(db: Database) -> None:
     with db.session() as cursor:
         cursor.execute(f"SELECT pg_advisory_lock({LOCK_CLASS}, {LOCK_SCHEMA}), pg_backend_pid()")
         ((_, pid),) = cursor.fetchall()
-        with pytest.raises(
-            LockNotAcquired, match=rf"process {pid} of postgres \(app\), connected for \d+ s\. Waited 0\.3 s"
-        ):
-            db.indexes([orders("day")])
+        holder = rf"process {pid} of postgres \(app\), connected for \d+ s\. Waited 0\.3 s"
+        with pytest.raises(LockNotAcquired, match=holder):
+            db.indexes([orders("day")], limits=HASTY)
         assert actions(db.indexes([orders("day")], check_mode=True)) == ["build", "adopt"]  # looking needs no turn
 
 

@@ -22,7 +22,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg import canonical, 
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, rows
 
 from .conftest import Server
-from .schema import LIMITS, Database, actions, on, orders, round_trip
+from .schema import HASTY, Database, actions, on, orders, round_trip
 from .test_schema_interruptions import NEW_CHECKS, NEW_INDEXES, OLD_CHECKS, OLD_INDEXES
 
 REFUSED = [orders("usr_id"), orders({"expression": "lower(note)"}), on("events", "kind")]
@@ -276,7 +276,7 @@ def test_a_run_that_waits_is_not_ended_for_being_idle(db: Database) -> None:
     with role(db, "idle_session_timeout = '100ms'") as target, db.session() as cursor:
         cursor.execute("BEGIN; LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")
         with pytest.raises(LockNotAcquired):
-            db.checks([check], target=target, limits=replace(LIMITS, lock_attempts=3), pause=lambda _: rested(0.3))
+            db.checks([check], target=target, limits=replace(HASTY, lock_attempts=3), pause=lambda _: rested(0.3))
 
 
 def rested(seconds: float) -> None:

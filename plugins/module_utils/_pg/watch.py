@@ -88,7 +88,7 @@ class Watcher:
 
     def _look(self, what: str, patience: float | None, sight: Sight, done: threading.Event) -> None:
         waiting_since = 0.0
-        pause = LOOK_SECONDS
+        pause = LOOK_SECONDS / 4  # a lock_timeout may be as short as a look is long
         while not done.wait(pause):
             try:
                 waits = bool(rows(self.connection, _WAITING, (self.pid,)) == [(True,)])
