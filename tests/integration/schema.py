@@ -171,6 +171,41 @@ def definition(db: Database, name: str) -> str:
     return str(text)
 
 
+OLD_INDEXES = [
+    orders("note", name="changed", unique=False),
+    orders("day", name="former"),
+    on("events", "id", name="tree"),
+    orders("total", name="gone"),
+    on("events", "at", name="gone_tree"),
+    orders("tags", name="said"),
+]
+NEW_INDEXES = [
+    orders("status", name="new", comment="why"),
+    orders({"expression": "lower(note)"}, name="changed"),
+    orders("day", name="latter"),
+    on("events", "id", "kind", name="tree", comment="why"),
+    orders(name="gone", state="absent"),
+    on("events", name="gone_tree", state="absent"),
+    orders("tags", name="said", comment="now"),
+]
+OLD_CHECKS = [
+    {"table": "orders", "name": "changed", "expression": "total > 0"},
+    {"table": "orders", "name": "gone", "expression": "id > 0"},
+    {"table": "orders", "name": "said", "expression": "id > -1"},
+]
+NEW_CHECKS = [
+    {"table": "orders", "name": "changed", "expression": "total >= 0", "comment": "why"},
+    {"table": "events", "name": "new", "expression": "id >= 0"},
+    {"table": "orders", "name": "gone", "state": "absent"},
+    {"table": "orders", "name": "said", "expression": "id > -1", "comment": "now"},
+]
+INDEX_STEPS = ("build", "adopt", "swap", "drop", "rename", "create_only", "attach", "swap_tree", "drop_tree", "comment")
+CASES = {
+    "indexes": (OLD_INDEXES, NEW_INDEXES, set(INDEX_STEPS)),
+    "checks": (OLD_CHECKS, NEW_CHECKS, {"add", "validate", "swap", "drop", "comment"}),
+}
+
+
 @contextmanager
 def instead(carry_out: Callable[..., None]) -> Iterator[None]:
     """Have every run in this process carry out its steps in another way."""

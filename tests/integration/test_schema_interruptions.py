@@ -21,39 +21,10 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import (
 from ansible_collections.pgstead.ops.plugins.module_utils._core.plan import Change
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Executor
 
-from .schema import LIMITS, Database, Item, actions, instead, interrupted, on, orders, round_trip
+from .schema import CASES, LIMITS, Database, Item, actions, instead, interrupted, on, orders, round_trip
 from .test_schema_locks import meanwhile, waiter
 
 Run = Callable[..., Any]
-OLD_INDEXES = [
-    orders("note", name="changed", unique=False),
-    orders("day", name="former"),
-    on("events", "id", name="tree"),
-    orders("total", name="gone"),
-    on("events", "at", name="gone_tree"),
-]
-NEW_INDEXES = [
-    orders("status", name="new", comment="why"),
-    orders({"expression": "lower(note)"}, name="changed"),
-    orders("day", name="latter"),
-    on("events", "id", "kind", name="tree", comment="why"),
-    orders(name="gone", state="absent"),
-    on("events", name="gone_tree", state="absent"),
-]
-OLD_CHECKS = [
-    {"table": "orders", "name": "changed", "expression": "total > 0"},
-    {"table": "orders", "name": "gone", "expression": "id > 0"},
-]
-NEW_CHECKS = [
-    {"table": "orders", "name": "changed", "expression": "total >= 0", "comment": "why"},
-    {"table": "events", "name": "new", "expression": "id >= 0"},
-    {"table": "orders", "name": "gone", "state": "absent"},
-]
-INDEX_STEPS = ("build", "adopt", "swap", "drop", "rename", "create_only", "attach", "swap_tree", "drop_tree")
-CASES = {
-    "indexes": (OLD_INDEXES, NEW_INDEXES, set(INDEX_STEPS)),
-    "checks": (OLD_CHECKS, NEW_CHECKS, {"add", "validate", "swap", "drop"}),
-}
 
 
 def killed_after_one_step(run: Run, items: list[Item]) -> None:
@@ -103,6 +74,8 @@ def terminated(db: Database, change: Change) -> Iterator[None]:
             cursor.execute(f"BEGIN; SELECT count(*) FROM {change.table.sql}; LOCK {tables} IN ROW EXCLUSIVE MODE")
         else:
             cursor.execute(f"BEGIN; LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+            if (change.kind, change.action) == ("index", "comment"):
+                cursor.execute(f"COMMENT ON INDEX {change.name} IS 'held'")
         yield
 
 

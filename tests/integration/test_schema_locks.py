@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import LockNotAcquired
+from ansible_collections.pgstead.ops.plugins.module_utils._core.plan import Change, Mode
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import execute, rows
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Executor
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import LOCK_CLASS, LOCK_SCHEMA
 
-from .schema import HASTY, LIMITS, Database, actions, on, orders, round_trip
+from .schema import CASES, HASTY, LIMITS, Database, actions, instead, on, orders, round_trip
 
 CHECK = {"table": "orders", "name": "c", "expression": "total >= 0"}
 WAITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgstead' AND wait_event_type = 'Lock'"
@@ -198,3 +201,48 @@ def test_a_deadlock_is_tried_again(db: Database) -> None:
     assert actions(report) == ["build", "adopt"]
     assert len(pauses) == 1
     assert db.left_behind() == []
+
+
+STRENGTH = (
+    *("AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock"),
+    *("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"),
+)
+HELD = """
+SELECT c.relname, l.mode FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
+WHERE l.pid = pg_catalog.pg_backend_pid() AND c.oid >= 16384 AND c.oid = ANY(%s)
+  AND c.relnamespace::regnamespace::text <> 'pgstead'
+"""
+
+
+def strongest(connection: Any, statements: Sequence[str], path: str) -> str:
+    """Try the statements of a step in a transaction, and return the strongest lock on anything that was there before."""
+    before = [oid for (oid,) in rows(connection, "SELECT oid FROM pg_catalog.pg_class")]
+    execute(connection, f"BEGIN; SET LOCAL search_path = {path}; {'; '.join(statements)}")
+    modes = {mode for _, mode in rows(connection, HELD, (before,))}
+    execute(connection, "ROLLBACK")
+    return max(modes, key=STRENGTH.index)
+
+
+@pytest.mark.parametrize("kind", ["indexes", "checks"])
+def test_every_step_takes_the_lock_that_the_plan_says(db: Database, kind: str) -> None:
+    before, after, _ = CASES[kind]
+    run = getattr(db, kind)
+    identity = orders("code", unique=True, name="identity")
+    if kind == "indexes":
+        before, after = [*before, identity], [*after, {**identity, "storage_parameters": {"fillfactor": 80}}]
+    run(before)
+    if kind == "indexes":
+        db.run("ALTER TABLE orders REPLICA IDENTITY USING INDEX identity")
+    whole = Executor.carry_out
+    wrong: dict[str, tuple[str, str]] = {}
+
+    def carry_out(executor: Executor, change: Change, statements: Sequence[str], path: str) -> None:
+        if change.mode is not Mode.CONCURRENTLY:
+            found = strongest(executor.connection, statements, path)
+            if found != change.lock:
+                wrong[f"{change.action} {change.object}"] = (change.lock, found)
+        whole(executor, change, statements, path)
+
+    with instead(carry_out):
+        run(after)
+    assert wrong == {}

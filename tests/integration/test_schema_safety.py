@@ -22,8 +22,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg import canonical, 
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, rows
 
 from .conftest import Server
-from .schema import HASTY, Database, actions, on, orders, round_trip
-from .test_schema_interruptions import NEW_CHECKS, NEW_INDEXES, OLD_CHECKS, OLD_INDEXES
+from .schema import HASTY, NEW_CHECKS, NEW_INDEXES, OLD_CHECKS, OLD_INDEXES, Database, actions, on, orders, round_trip
 
 REFUSED = [orders("usr_id"), orders({"expression": "lower(note)"}), on("events", "kind")]
 CATALOGUES = ("pg_class", "pg_index", "pg_constraint", "pg_description", "pg_attribute", "pg_inherits", "pg_namespace")

@@ -21,6 +21,7 @@ OWNER = "check_constraints"
 ACCEPTED = "rp"
 STRONG = "AccessExclusiveLock"
 WEAK = "ShareUpdateExclusiveLock"
+READ = "AccessShareLock"
 TEMPORARY = "pgstead_new_"
 
 
@@ -277,7 +278,7 @@ def _kept(check: CheckConstraint, mine: ObservedCheck) -> Plan:
         steps.append(_validation(check, check.name))
     if check.comment is not None and check.comment != without_marker(mine.comment):
         comment = with_marker(check.comment, OWNER) if owner_of(mine.comment) == OWNER else check.comment
-        steps.append(_change("comment", Step(check.table, check.name, check.name, comment=comment), WEAK))
+        steps.append(_change("comment", Step(check.table, check.name, check.name, comment=comment), READ))
     if not steps:
         return Plan()
     before = described(mine.name, mine.table, mine.text, mine.validated, mine.comment)

@@ -135,7 +135,7 @@ class _Grower:
         """The index ON ONLY a partitioned table: nothing is built."""
         recorded = parent is None and not name.startswith(RESERVED_PREFIX)
         step = Step(table, name, name, self.index, self.form, comment, parent=parent, recorded=recorded)
-        return change("create_only", step, lock=STRONG if parent else "ShareLock")
+        return change("create_only", step, lock="ShareLock")
 
     def below(self, table: QualifiedName, parent: QualifiedName) -> tuple[Change, ...]:
         """What the partitions of a table still need to hang below the index `parent`."""
