@@ -36,10 +36,13 @@ def blocker(db: Database, *statements: str) -> Iterator[int]:
         yield pid
 
 
-def waiter(db: Database) -> int:
+LEDGER_AWAITED = "SELECT pid FROM pg_locks WHERE relation = 'pgstead.made'::regclass AND NOT granted"
+
+
+def waiter(db: Database, question: str = WAITING) -> int:
     """Wait until the engine waits for a lock, and return its process."""
-    for _ in range(200):
-        found = db.rows(WAITING)
+    for _ in range(500):
+        found = db.rows(question)
         if found:
             return int(found[0][0])
         time.sleep(0.02)
@@ -179,7 +182,7 @@ def test_another_run_is_named(db: Database) -> None:
 
 def test_a_deadlock_is_tried_again(db: Database) -> None:
     """The engine holds the new index and wants the ledger; the other holds the ledger and wants the index."""
-    db.run(f"ALTER DATABASE {db.name} SET deadlock_timeout = '100ms'")
+    db.run(f"ALTER DATABASE {db.name} SET deadlock_timeout = '300ms'")
     db.indexes([orders("note")])  # the ledger exists
     limits = replace(LIMITS, lock_timeout_ms=5000)
 
@@ -187,7 +190,7 @@ def test_a_deadlock_is_tried_again(db: Database) -> None:
         with db.session() as other:
             other.execute("SET deadlock_timeout = '20s'; BEGIN; LOCK TABLE pgstead.made IN SHARE MODE")
             started.set()
-            waiter(db)
+            waiter(db, LEDGER_AWAITED)
             other.execute("SELECT relname FROM pg_class WHERE relname ~ '^pgstead_new_'")
             ((name,),) = other.fetchall()
             other.execute(f"ALTER INDEX {name} SET (fillfactor = 90)")
