@@ -178,6 +178,16 @@ def test_a_constraint_of_one_table_alone_looks_at_its_own_rows(db: Database) -> 
         db.checks([check("id > 0", table="base")])
 
 
+def test_an_expression_that_takes_the_whole_row_is_compared_on_the_table_itself(db: Database) -> None:
+    db.run("CREATE FUNCTION fine(orders) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.total > 0; END'")
+    assert actions(round_trip(db.checks, [check("fine(orders)")])) == ["add", "validate"]
+    assert actions(round_trip(db.checks, [check("fine(orders) AND id > 0")])) == ["add", "validate", "swap"]
+    with pytest.raises(ViolatingRows, match="200 rows"):
+        db.checks([check("NOT fine(orders)")])
+    with pytest.raises(SpecError, match=r"function fine\(text\) does not exist"):
+        db.checks([check("fine(note)")])
+
+
 def test_a_partitioned_parent_hands_its_constraint_down(db: Database) -> None:
     round_trip(db.checks, [check("id >= 0", table="events")])
     inherited = "SELECT count(*) FROM pg_constraint WHERE conname = 'c' AND coninhcount > 0 AND convalidated"

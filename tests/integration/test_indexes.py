@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from psycopg2 import errors as refusals
 
-from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError, ViolatingRows
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError, StatementFailed, ViolatingRows
 
 from .conftest import Server
 from .schema import Database, Item, actions, definition, on, orders, round_trip
@@ -169,6 +169,9 @@ DRIFTS: dict[str, Item] = {
     "storage": {**FIRST, "storage_parameters": {"fillfactor": 60}},
     "method": {**FIRST, "columns": ["tags"], "method": "gin"},
     "tablespace": {**FIRST, "tablespace": "fast"},
+    "nulls": {**FIRST, "columns": [{"column": "user_id", "nulls": "first"}, {"expression": "lower(note)"}]},
+    "collation": {**FIRST, "columns": ["user_id", {"expression": "lower(note)", "collation": "C"}]},
+    "opclass": {**FIRST, "columns": ["user_id", {"expression": "lower(note)", "opclass": "text_pattern_ops"}]},
 }
 
 
@@ -326,6 +329,14 @@ def test_invalid_leftovers_are_taken_away(db: Database, fail: Any) -> None:
     items += [orders("day", name=LONG)] if fail is failed_reindex else []
     applied = round_trip(db.indexes, items)
     assert actions(applied) == (["drop", "drop"] if fail is failed_reindex else ["drop", "build", "adopt"])
+    assert db.left_behind() == []
+
+
+def test_a_build_that_the_server_gives_up_leaves_nothing_and_says_what_was_done(db: Database) -> None:
+    db.run("UPDATE orders SET note = (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 300) i) WHERE id = 7")
+    with pytest.raises(StatementFailed, match=r"build orders_note_idx on public\.orders: index row size") as caught:
+        db.indexes([orders("day"), orders("note"), orders("code")])
+    assert [step["action"] for step in caught.value.data["applied"]] == ["build", "adopt"]
     assert db.left_behind() == []
 
 
