@@ -333,7 +333,7 @@ def test_invalid_leftovers_are_taken_away(db: Database, fail: Any) -> None:
 
 
 def test_a_build_that_the_server_gives_up_leaves_nothing_and_says_what_was_done(db: Database) -> None:
-    db.run("UPDATE orders SET note = (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 300) i) WHERE id = 7")
+    db.run("UPDATE orders SET note = (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 120) i) WHERE id = 7")
     with pytest.raises(StatementFailed, match=r"build orders_note_idx on public\.orders: index row size") as caught:
         db.indexes([orders("day"), orders("note"), orders("code")])
     assert [step["action"] for step in caught.value.data["applied"]] == ["build", "adopt"]
