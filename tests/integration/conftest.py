@@ -14,6 +14,8 @@ import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute
 
+from . import schema
+
 MAJORS = (14, 15, 16, 17, 18)
 USER = "nobody" if os.geteuid() == 0 else Path("~").expanduser().name
 
@@ -78,3 +80,16 @@ def server(request: pytest.FixtureRequest, packages: Path) -> Iterator[Server]:
         made.control("-m", "immediate", "stop")
     finally:
         shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def prepared(server: Server) -> Server:
+    """The server with what the tests of schemas need."""
+    schema.prepare(server)
+    return server
+
+
+@pytest.fixture
+def db(prepared: Server) -> Iterator[schema.Database]:
+    with schema.database(prepared) as made:
+        yield made

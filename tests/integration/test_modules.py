@@ -40,7 +40,7 @@ def place(server: Server, database: str = "shop") -> Target:
 
 @pytest.fixture
 def shop(server: Server) -> Iterator[Server]:
-    server.run("CREATE DATABASE shop")
+    server.run("DROP DATABASE IF EXISTS shop WITH (FORCE)", "CREATE DATABASE shop")  # test_majors.py leaves one
     server.run(SHOP, database="shop")
     yield server
     server.run("DROP DATABASE shop WITH (FORCE)", "DROP ROLE shop_owner")

@@ -21,6 +21,8 @@ OWNER = "check_constraints"
 ACCEPTED = "rp"
 STRONG = "AccessExclusiveLock"
 WEAK = "ShareUpdateExclusiveLock"
+READ = "AccessShareLock"
+TEMPORARY = "pgstead_new_"
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def _check(position: str, item: Mapping[str, Any], schema: str) -> CheckConstrai
 
 def temporary_name(name: str) -> str:
     """Return the name under which a replacement is added."""
-    return f"pgstead_new_{short_hash(name)}"
+    return TEMPORARY + short_hash(name)
 
 
 def described(name: str, table: QualifiedName, text: str, validated: bool, comment: str | None) -> str:
@@ -206,11 +208,14 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
     wanted = {item.check.key for item in declared}
     touched = {(change.table, change.subject.source) for plan in plans for change in plan.changes}
     rest = [c for c in observed.checks.values() if c.key not in wanted | touched and not c.inherited]
+    tables = {item.check.table for item in declared}
+    left = [c for c in rest if c.name.startswith(TEMPORARY) and (rules.purge or c.table in tables)]
+    plans += [_dropped(found, "left by an interrupted run") for found in left]
+    rest = [found for found in rest if found not in left]
     if rules.purge:
         ours = [found for found in rest if owner_of(found.comment) == OWNER]
         plans += [_dropped(found, "no longer declared") for found in ours]
         rest = [found for found in rest if found not in ours]
-    tables = {item.check.table for item in declared}
     beside = sorted(f"{c.name} on {c.table}" for c in rest if c.table in tables and not owner_of(c.comment))
     return joined([*plans, Plan(unmanaged=tuple(beside))])
 
@@ -273,7 +278,7 @@ def _kept(check: CheckConstraint, mine: ObservedCheck) -> Plan:
         steps.append(_validation(check, check.name))
     if check.comment is not None and check.comment != without_marker(mine.comment):
         comment = with_marker(check.comment, OWNER) if owner_of(mine.comment) == OWNER else check.comment
-        steps.append(_change("comment", Step(check.table, check.name, check.name, comment=comment), WEAK))
+        steps.append(_change("comment", Step(check.table, check.name, check.name, comment=comment), READ))
     if not steps:
         return Plan()
     before = described(mine.name, mine.table, mine.text, mine.validated, mine.comment)

@@ -16,7 +16,7 @@ from functools import cached_property
 
 from .errors import Problem
 from .index_spec import RESERVED_PREFIX, Index
-from .names import QualifiedName, short_hash
+from .names import NAME_BYTES, QualifiedName, short_hash
 from .plan import Change, Difference, Mode, Plan, owner_of, with_marker, without_marker
 from .relation import Tables
 
@@ -199,12 +199,21 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         elif mine.bound and not (item.form and rules.same(mine.form, item.form)):
             what = "be dropped" if item.form is None else f"be changed to {item.form.text}"
             problems.append(Problem(where, f"stands behind {mine.bound} and cannot {what}: change that first"))
+        elif mine.replica_identity and not _identifies(item):
+            what = f"is the replica identity of {index.table}, and has to stay unique, on columns, without WHERE"
+            problems.append(Problem(where, what))
         elif item.form and not index.named and _somebody_elses(mine, item, observed, rules):
             what = (
                 f"somebody made an index of this name, {mine.form.text}: give yours a name, or this one to replace it"
             )
             problems.append(Problem(where, what))
     return tuple(problems)
+
+
+def _identifies(item: Declared) -> bool:
+    """Whether rows can be told apart by an index, as logical replication does."""
+    index = item.index
+    return item.form is not None and index.unique and not index.predicate and all(key.name for key in index.columns)
 
 
 def _somebody_elses(mine: ObservedIndex, item: Declared, observed: Observed, rules: Rules) -> bool:
@@ -261,11 +270,16 @@ def _leftovers(item: Declared, observed: Observed, rules: Rules) -> tuple[Change
     retired = observed.indexes.get(QualifiedName(index.table.schema, retired_name(index.table, index.name)))
     if retired:
         steps.append(drop(index.table, retired.name, "replaced by an interrupted run"))
-    for other in observed.of(index.table):
-        match = _REINDEX_LEFTOVER.fullmatch(other.name)
-        if match and match[1] == index.name and not other.valid and not other.builder:
-            steps.append(drop(index.table, other.name, "left by a failed REINDEX CONCURRENTLY"))
-    return tuple(steps)
+    dead = [other.name for other in observed.of(index.table) if not other.valid and not other.builder]
+    reindexed = [name for name in dead if _left_by_reindex(name, index.name)]
+    return (*steps, *(drop(index.table, name, "left by a failed REINDEX CONCURRENTLY") for name in reindexed))
+
+
+def _left_by_reindex(name: str, of: str) -> bool:
+    """Whether REINDEX CONCURRENTLY gives this name to the copy of an index; it cuts a long one to make room."""
+    match = _REINDEX_LEFTOVER.fullmatch(name)
+    cut = len(name.encode()) > NAME_BYTES - 4  # a character that does not fit has up to four bytes
+    return match is not None and (match[1] == of or (cut and of.startswith(match[1])))
 
 
 def usable(building: ObservedIndex, form: Form | None, rules: Rules) -> bool:

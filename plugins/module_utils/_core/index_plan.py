@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from .errors import Problem
 from .index import Declared, Observed, ObservedIndex, Rules, change, check, described, drop, plan_plain, satisfying
 from .index import Step as IndexStep
-from .index_spec import Index
+from .index_spec import RESERVED_PREFIX, Index
 from .index_tree import STRONG, check_tree, plan_tree
 from .names import QualifiedName
-from .plan import Difference, Plan, joined, owner_of
-from .relation import Tables, inherited_twice, table_problem
+from .plan import Change, Difference, Plan, joined, owner_of
+from .relation import Tables, inherited_twice, table_problem, tree
 
 INDEXABLE = "rpm"
 
@@ -52,11 +52,12 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
         for item in declared
         if item.form and not item.index.named and (found := satisfying(item, observed, rules))
     }
-    touched = {change.subject.source for plan in plans for change in plan.changes}
+    plans.append(_orphans(declared, observed, plans, rules))
+    touched = {QualifiedName(step.table.schema, step.subject.source) for plan in plans for step in plan.changes}
     rest = [
         index
         for index in observed.indexes.values()
-        if index.key not in wanted and index.name not in touched and not index.bound and index.parent is None
+        if index.key not in wanted | touched and not index.bound and index.parent is None
     ]
     if rules.purge:
         ours = [index for index in rest if owner_of(index.comment) == rules.owner]
@@ -65,6 +66,27 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
     tables = {item.index.table for item in declared}
     beside = sorted(str(index.key) for index in rest if index.table in tables and not owner_of(index.comment))
     return joined([*plans, Plan(unmanaged=tuple(beside), warnings=_warnings(declared, observed, rules))])
+
+
+def _orphans(declared: Sequence[Declared], observed: Observed, plans: Sequence[Plan], rules: Rules) -> Plan:
+    """Return drops of what interrupted runs left on these tables and their partitions, and no step takes up; a purge
+    looks at all tables.
+    """
+    used = {
+        QualifiedName(step.table.schema, name)
+        for plan in plans
+        for step in plan.changes
+        for name in (step.subject.source, step.subject.target)
+    }
+    tables = set(observed.tables) if rules.purge else {item.index.table for item in declared}
+    tables |= {part.name for table in tables for part in tree(table, observed.tables)}
+    left = [
+        index
+        for table in sorted(tables)
+        for index in observed.of(table)
+        if index.name.startswith(RESERVED_PREFIX) and index.key not in used and not index.builder and not index.parent
+    ]
+    return Plan(tuple(_dropped(index, observed, "left by an interrupted run") for index in left))
 
 
 def _plan_one(item: Declared, observed: Observed, rules: Rules) -> Plan:
@@ -76,12 +98,14 @@ def _plan_one(item: Declared, observed: Observed, rules: Rules) -> Plan:
 
 def _purged(index: ObservedIndex, observed: Observed) -> Plan:
     before = described(index.name, index.table, index.form, index.comment)
-    note = "no longer declared"
-    if observed.tables[index.table].kind == "p":
-        step = change("drop_tree", IndexStep(index.table, index.name, index.name), lock=STRONG, note=note)
-    else:
-        step = drop(index.table, index.name, note)
+    step = _dropped(index, observed, "no longer declared")
     return Plan((step,), (Difference(f"index {index.key}", before, ""),))
+
+
+def _dropped(index: ObservedIndex, observed: Observed, note: str) -> Change:
+    if observed.tables[index.table].kind == "p":
+        return change("drop_tree", IndexStep(index.table, index.name, index.name), lock=STRONG, note=note)
+    return drop(index.table, index.name, note)
 
 
 def _warnings(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tuple[str, ...]:

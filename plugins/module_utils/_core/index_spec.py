@@ -52,7 +52,9 @@ class Index:
     @property
     def plain(self) -> bool:
         """Whether it consists of columns only, so that its text can be foretold without the server."""
-        return not self.predicate and not self.storage and all(_plain(column) for column in self.columns)
+        return not (self.predicate or self.storage or self.tablespace) and all(
+            _plain(column) for column in self.columns
+        )
 
 
 def _plain(column: IndexColumn) -> bool:

@@ -27,9 +27,9 @@ from .index import (
     temporary_name,
     usable,
 )
-from .index_spec import Index
+from .index_spec import RESERVED_PREFIX, Index
 from .names import QualifiedName, derive, short_hash
-from .plan import Change, Difference, Plan, with_marker
+from .plan import Change, Difference, Plan, with_marker, without_marker
 from .relation import partitions, tree
 
 STRONG = "AccessExclusiveLock"
@@ -39,17 +39,19 @@ def check_tree(item: Declared, observed: Observed) -> tuple[Problem, ...]:
     """Return why a partitioned table cannot have this index."""
     index = item.index
     where = f"{index.position} ({index.name})"
-    table = observed.tables[index.table]
+    below = tree(index.table, observed.tables)
     problems = []
-    foreign = [str(part.name) for part in tree(index.table, observed.tables) if part.kind == "f"]
+    foreign = [str(part.name) for part in below if part.kind == "f"]
     if foreign:
         problems.append(
             Problem(where, f"{index.table} has foreign partitions ({', '.join(foreign)}), which have no index")
         )
-    missing = [name for name in table.partition_columns if name not in {column.name for column in index.columns}]
-    if index.unique and missing:
-        what = f"a unique index of a partitioned table needs its partition key among its columns: {', '.join(missing)}"
-        problems.append(Problem(where, what))
+    columns = {column.name for column in index.columns}
+    for table in (observed.tables[index.table], *below):
+        missing = [name for name in table.partition_columns if name not in columns]
+        if index.unique and missing:
+            what = f"a unique index needs the partition key of {table.name} among its columns: {', '.join(missing)}"
+            problems.append(Problem(where, what))
     return tuple(problems)
 
 
@@ -66,18 +68,34 @@ def plan_tree(item: Declared, observed: Observed, rules: Rules) -> Plan:
     if same and same.valid:
         return kept(index, same, (), rules)
     grower = _Grower(index, form, observed, rules)
-    if same:
+    missing = grower.below(index.table, same.key) if same and not _stuck(same, observed) else ()
+    if same and missing:
         # ours or not: an invalid partitioned index is one that still lacks partitions
         after = described(same.name, same.table, form, same.comment)
         gap = Difference(f"index {same.key}", "-- lacks partitions\n" + after, after)
-        return Plan(grower.below(index.table, same.key), (gap,))
+        return Plan(missing, (gap,))
     comment = with_marker(index.comment, rules.owner)
     after = described(index.name, index.table, form, comment)
     if mine is None:
         steps = (grower.top(index.table, index.name, comment), *grower.below(index.table, key))
         return Plan(steps, (Difference(f"index {key}", "", after),), drift_of(key, mine, observed))
-    before = described(mine.name, mine.table, mine.form, mine.comment)
+    before = ("" if mine.valid else "-- invalid\n") + described(mine.name, mine.table, mine.form, mine.comment)
+    comment = with_marker(index.comment or without_marker(mine.comment), rules.owner)
+    after = described(index.name, index.table, form, comment)
     return Plan(_replaced(grower, mine, comment), (Difference(f"index {key}", before, after),))
+
+
+def _stuck(top: ObservedIndex, observed: Observed) -> bool:
+    """Whether an invalid index hangs below: where it hangs it is neither dropped nor built again, so the tree is."""
+    below = [
+        other
+        for part in partitions(top.table, observed.tables)
+        for other in observed.of(part.name)
+        if other.parent == top.key
+    ]
+    return any(
+        _stuck(other, observed) if observed.tables[other.table].kind == "p" else not other.valid for other in below
+    )
 
 
 def _absent(mine: ObservedIndex | None) -> Plan:
@@ -113,9 +131,11 @@ class _Grower:
     observed: Observed
     rules: Rules
 
-    def top(self, table: QualifiedName, name: str, comment: str) -> Change:
+    def top(self, table: QualifiedName, name: str, comment: str, parent: QualifiedName | None = None) -> Change:
         """The index ON ONLY a partitioned table: nothing is built."""
-        return change("create_only", Step(table, name, name, self.index, self.form, comment), lock="ShareLock")
+        recorded = parent is None and not name.startswith(RESERVED_PREFIX)
+        step = Step(table, name, name, self.index, self.form, comment, parent=parent, recorded=recorded)
+        return change("create_only", step, lock="ShareLock")
 
     def below(self, table: QualifiedName, parent: QualifiedName) -> tuple[Change, ...]:
         """What the partitions of a table still need to hang below the index `parent`."""
@@ -154,11 +174,11 @@ class _Grower:
         return [*steps, change("attach", step, lock=STRONG)]
 
     def _branch(self, table: QualifiedName, parent: QualifiedName, mine: ObservedIndex | None) -> list[Change]:
-        """A partition that is partitioned itself: its own index on ONLY it, what is below, then the attachment."""
+        """A partition that is partitioned itself: its own index on ONLY it, attached at once, then what is below."""
         name = mine.name if mine else self._child_name(table)
-        steps = [] if mine else [self.top(table, name, with_marker(None, self.rules.owner))]
+        steps = [] if mine else [self.top(table, name, with_marker(None, self.rules.owner), parent)]
         steps += self.below(table, QualifiedName(table.schema, name))
-        if not (mine and mine.parent == parent):
+        if mine and mine.parent != parent:
             steps.append(change("attach", Step(table, name, name, parent=parent), lock=STRONG))
         return steps
 

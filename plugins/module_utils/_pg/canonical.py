@@ -93,7 +93,8 @@ def _batch(connection: Any, batch: Mapping[int, Trial], read: Reader, path: str)
     """Try a batch in one round trip; where something is refused, again with a savepoint for each trial."""
     begin = [f"BEGIN; SET LOCAL search_path = {path}"]
     begin += [
-        f"CREATE TEMP TABLE {copy_of(table)} (LIKE {table.sql})" for table in {t.table: None for t in batch.values()}
+        f"CREATE TEMP TABLE {copy_of(table)} (LIKE {table.sql} INCLUDING GENERATED)"
+        for table in {t.table: None for t in batch.values()}
     ]
     statements = {number: trial.make(copy_of(trial.table), trial_name(number)) for number, trial in batch.items()}
     refused: dict[int, Answer] = {}
@@ -124,8 +125,9 @@ def _one_by_one(connection: Any, begin: Sequence[str], statements: Mapping[int, 
     execute(connection, "; ".join(begin))
     refused = {}
     for number, statement in statements.items():
+        execute(connection, "SAVEPOINT trial")  # by itself: a syntax error keeps its whole message from being run
         try:
-            execute(connection, f"SAVEPOINT trial; {statement}; RELEASE SAVEPOINT trial")
+            execute(connection, f"{statement}; RELEASE SAVEPOINT trial")
         except driver.OperationalError:
             raise
         except driver.Error as error:

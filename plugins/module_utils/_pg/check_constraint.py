@@ -110,7 +110,7 @@ def violations(
     """
     key = [name for (name,) in rows(connection, _PRIMARY_KEY, (table.schema, table.name))]
     shown, label = ", ".join(quote(name) for name in key) or "ctid", ", ".join(key) or "ctid"
-    wrong = [f"NOT {text.removeprefix('CHECK ').removesuffix(' NO INHERIT')}" for text in texts]
+    wrong = [_violated(table, text) for text in texts]
     found = []
     with _looking(connection, search_path):
         filters = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in wrong)
@@ -120,6 +120,13 @@ def violations(
             sample = rows(connection, some) if count else []
             found.append((count, tuple(f"({label}) = {values}" for (values,) in sample)))
     return tuple(found)
+
+
+def _violated(table: QualifiedName, text: str) -> str:
+    """Return what is true of rows that contradict a constraint; without inheritance, only the table's own count."""
+    condition = f"NOT {text.removeprefix('CHECK ').removesuffix(' NO INHERIT')}"
+    own = f" AND tableoid = {literal(table.sql)}::pg_catalog.regclass"
+    return condition + own if text.endswith(" NO INHERIT") else condition
 
 
 @contextmanager
@@ -145,7 +152,7 @@ def meaning(connection: Any, table: QualifiedName, expression: str, search_path:
 
     Read-only, but coarser than a trial: what the planner folds together counts as one.
     """
-    plan = f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT {enclosed(expression)} FROM ONLY {table.sql}"
+    plan = f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT {enclosed(expression)} IS TRUE FROM ONLY {table.sql}"
     try:
         with _looking(connection, search_path):
             ((explained,),) = rows(connection, plan)[0]

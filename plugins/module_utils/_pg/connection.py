@@ -94,6 +94,7 @@ def connect(target: Target, timeout_seconds: int = 10) -> Iterator[Any]:
                 user=target.user,
                 connect_timeout=timeout_seconds,
                 application_name="pgstead",
+                client_encoding="UTF8",  # whatever the role or database has set: names are texts of any language
                 **words,
             )
     except psycopg2.Error as error:

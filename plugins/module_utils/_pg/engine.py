@@ -27,11 +27,11 @@ from .._core.plan import Change, Plan
 from .._core.relation import Tables, user_tables
 from . import ledger
 from .canonical import Answer, path_of
-from .connection import Target, connect, driver
+from .connection import Target, connect, driver, execute
 from .execute import Done, Executor, Limits
-from .session import one_run_at_a_time, session
+from .session import one_run_at_a_time, onlooker, session
 from .tables import read_tables
-from .watch import Watcher
+from .watch import Watcher, holders
 
 
 class Kind(Protocol):
@@ -84,6 +84,7 @@ class Report:
 def converge(kind: Kind, options: Options) -> Report:
     """Bring a database to what is declared, or say in check mode what that would take. Raises PgsteadError."""
     with spoken(options.target), session(options.target, options.role) as connection:
+        execute(connection, f"SET lock_timeout = '{options.limits.patience_ms}ms'")
         tables = read_tables(connection)
         if not user_tables(tables):
             return Report(waiting=True)
@@ -92,7 +93,7 @@ def converge(kind: Kind, options: Options) -> Report:
             kind.verify(connection, plan, options.search_path)
             steps = tuple((change, kind.render(change), None) for change in plan.changes)
             return Report(plan, steps, warnings=(*warnings, *plan.warnings))
-        with one_run_at_a_time(connection, options.limits.run_wait_seconds), connect(options.target) as eyes:
+        with one_run_at_a_time(connection, options.limits.run_wait_seconds), onlooker(options.target) as eyes:
             watcher = Watcher(eyes, connection.get_backend_pid(), options.log)
             return _applied(kind, connection, watcher, options)
 
@@ -107,6 +108,10 @@ def spoken(target: Target) -> Iterator[None]:
         if isinstance(error, driver.errors.InsufficientPrivilege):
             advice = "act as the owner of the tables (session_role)"
             raise PermissionDenied(f"{target}: {text}: {advice}") from error
+        if isinstance(error, driver.errors.LockNotAvailable):
+            with connect(target) as eyes:
+                seen = "; ".join(holders(eyes)) or "a session that has ended meanwhile"
+            raise LockNotAcquired(f"{target}: a table cannot be read: {text}. In the way: {seen}") from error
         if error.pgcode is None or error.pgcode.startswith("57P"):
             raise ConnectionFailed(f"{target}: the connection broke: {text}; run again") from error
         raise StatementFailed(f"{target}: {text}") from error

@@ -40,6 +40,11 @@ class Limits:
     build_wait_seconds: float = 600  # for transactions that a CONCURRENTLY has to outlive
     run_wait_seconds: float = 60  # for another run on the same database
 
+    @property
+    def patience_ms(self) -> int:
+        """How long a run waits for a table that it only wants to read."""
+        return self.lock_timeout_ms * self.lock_attempts
+
 
 @dataclass(frozen=True)
 class Done:
@@ -113,7 +118,7 @@ class Executor:
     def _concurrently(self, change: Change, statements: Sequence[str], search_path: str) -> None:
         """A build or drop outside a transaction. What a failed build leaves is dropped before anything is raised."""
         self._outlive_old_transactions(change)
-        execute(self.connection, f"SET search_path = {search_path}")
+        execute(self.connection, f"SET search_path = {search_path}; SET lock_timeout = 0")
         sight = Sight()
         try:
             for attempt in range(1, BUILD_ATTEMPTS + 1):
@@ -139,7 +144,7 @@ class Executor:
                     return
         finally:
             if not self.connection.closed:
-                execute(self.connection, "SET search_path = ''")
+                execute(self.connection, f"SET search_path = ''; SET lock_timeout = '{self.limits.patience_ms}ms'")
 
     def _outlive_old_transactions(self, change: Change) -> None:
         """Wait before the work, not after it: a CONCURRENTLY ends only when every older transaction has ended."""

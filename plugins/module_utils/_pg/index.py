@@ -19,7 +19,7 @@ from .tables import OUTSIDE
 _INDEXES = """
 SELECT n.nspname, t.relname, c.relname, pg_catalog.pg_get_indexdef(c.oid), i.indisunique, coalesce(s.spcname, ''),
        i.indisvalid, coalesce(p.pid, 0), coalesce(k.conname, ''), f.names, i.indisreplident, i.indisclustered,
-       x.targets, coalesce(d.description, ''), un.nspname, uc.relname
+       x.targets, coalesce(d.description, ''), un.nspname, uc.relname, c.reloptions
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
@@ -47,18 +47,30 @@ JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() AND c.relname = ANY(%s)
 """
 
+_DEFAULT_TABLESPACE = """
+SELECT s.spcname FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace s ON s.oid = d.dattablespace
+WHERE d.datname = pg_catalog.current_database()
+"""
+
+
+def default_tablespace(connection: Any) -> str:
+    """Return the database's own tablespace, which the catalogue does not name at what lies there."""
+    ((name,),) = rows(connection, _DEFAULT_TABLESPACE)
+    return str(name)
+
 
 def read_indexes(connection: Any) -> dict[QualifiedName, ObservedIndex]:
     """Return every index of the database that is not PostgreSQL's own."""
     found = {}
     for row in rows(connection, _INDEXES + OUTSIDE):
         schema, table, name, definition, unique, tablespace, valid, builder, constraint, foreign = row[:10]
-        identity, clustered, targets, comment, parent_schema, parent = row[10:]
+        identity, clustered, targets, comment, parent_schema, parent, storage = row[10:]
+        text = _in_order(_definition(definition, name, [schema], table), storage or ())
         half = len(targets or ()) // 2
         made = ObservedIndex(
             table=QualifiedName(schema, table),
             name=name,
-            form=Form(_definition(definition, name, [schema], table), unique, tablespace),
+            form=Form(text, unique, tablespace),
             valid=valid,
             builder=builder,
             constraint=constraint,
@@ -86,6 +98,15 @@ def _definition(text: str, name: str, schemas: Iterable[str], table: str) -> str
     return f"USING {tail}" if tail else text
 
 
+def _in_order(text: str, storage: Sequence[str]) -> str:
+    """Return a definition with its storage parameters by name: their order means nothing."""
+    written = [
+        f"{quote(name)}={value if quote(value) == value else literal(value)}"
+        for name, _, value in (pair.partition("=") for pair in storage)
+    ]
+    return text.replace(f" WITH ({', '.join(written)})", f" WITH ({', '.join(sorted(written))})", 1)
+
+
 def read_tried(connection: Any, names: Sequence[str]) -> Mapping[str, str]:
     """Return the definitions of trial indexes."""
     return {
@@ -96,7 +117,7 @@ def read_tried(connection: Any, names: Sequence[str]) -> Mapping[str, str]:
 
 def trial(index: Index) -> Trial:
     """Return the trial of a declared index."""
-    text, unique = definition(index), "UNIQUE " if index.unique else ""
+    text, unique = definition(index, index.tablespace), "UNIQUE " if index.unique else ""
     return Trial(index.table, lambda copy, name: f"CREATE {unique}INDEX {name} ON {copy} {text}")
 
 
@@ -105,8 +126,11 @@ def text_trial(table: QualifiedName, text: str) -> Trial:
     return Trial(table, lambda copy, name: f"CREATE INDEX {name} ON {copy} {text}")
 
 
-def definition(index: Index) -> str:
-    """Return a declared index as SQL from USING on; that of a plain one is word for word what the server deparses."""
+def definition(index: Index, tablespace: str = "") -> str:
+    """Return a declared index as SQL from USING on; that of a plain one is word for word what the server deparses.
+
+    The server never says the tablespace.
+    """
     parts = [f"USING {quote(index.method)} ({', '.join(_column(column) for column in index.columns)})"]
     if index.include:
         parts.append(f"INCLUDE ({', '.join(quote(name) for name in index.include)})")
@@ -114,6 +138,8 @@ def definition(index: Index) -> str:
         parts.append("NULLS NOT DISTINCT")
     if index.storage:
         parts.append(f"WITH ({_parameters(index.storage)})")
+    if tablespace:
+        parts.append(f"TABLESPACE {quote(tablespace)}")
     if index.predicate:
         parts.append(f"WHERE {enclosed(index.predicate)}")
     return " ".join(parts)
@@ -146,26 +172,36 @@ def _build(step: Step) -> tuple[str, ...]:
 
 
 def _create_only(step: Step) -> tuple[str, ...]:
-    return (f"{_create(step)} {quote(step.target)} ON ONLY {step.table.sql} {_rest(step)}", *_noted(step))
+    made = (f"{_create(step)} {quote(step.target)} ON ONLY {step.table.sql} {_rest(step)}", *_noted(step))
+    return (*made, _attachment(step, step.parent)) if step.parent else made
 
 
 def _drop(step: Step) -> tuple[str, ...]:
     gone = f"DROP INDEX CONCURRENTLY IF EXISTS {_at(step.table, step.target)}"
-    return (gone, forget(KIND, step.table, step.target)) if step.recorded else (gone,)
+    # forgotten first: a run that dies between the two must not find later that somebody else dropped it
+    return (forget(KIND, step.table, step.target), gone) if step.recorded else (gone,)
 
 
 def _drop_tree(step: Step) -> tuple[str, ...]:
     return (f"DROP INDEX {_at(step.table, step.target)}", forget(KIND, step.table, step.target))
 
 
-def _rename(step: Step) -> tuple[str, ...]:
+def _adopt(step: Step) -> tuple[str, ...]:
     return (_renaming(step), *_noted(step))
+
+
+def _rename(step: Step) -> tuple[str, ...]:
+    return (*_adopt(step), forget(KIND, step.table, step.source))
 
 
 def _attach(step: Step) -> tuple[str, ...]:
     assert step.parent
     named = (_renaming(step), _comment(step)) if step.source != step.target else ()
-    return (*named, f"ALTER INDEX {step.parent.sql} ATTACH PARTITION {_at(step.table, step.target)}")
+    return (*named, _attachment(step, step.parent))
+
+
+def _attachment(step: Step, parent: QualifiedName) -> str:
+    return f"ALTER INDEX {parent.sql} ATTACH PARTITION {_at(step.table, step.target)}"
 
 
 def _swap(step: Step) -> tuple[str, ...]:
@@ -192,12 +228,9 @@ def _renaming(step: Step) -> str:
 
 
 def _rest(step: Step) -> str:
-    """Return everything from USING on, with the tablespace where PostgreSQL wants it: before WHERE."""
+    """Return everything from USING on."""
     assert step.index
-    if not step.index.tablespace:
-        return definition(step.index)
-    head, found, tail = definition(step.index).partition(" WHERE (")
-    return f"{head} TABLESPACE {quote(step.index.tablespace)}{found}{tail}"
+    return definition(step.index, step.index.tablespace)
 
 
 def _comment(step: Step) -> str:
@@ -205,7 +238,7 @@ def _comment(step: Step) -> str:
 
 
 def _noted(step: Step) -> tuple[str, ...]:
-    return _comment(step), remember(KIND, step.table, step.target)
+    return (_comment(step), remember(KIND, step.table, step.target)) if step.recorded else (_comment(step),)
 
 
 def _inherited(step: Step) -> tuple[str, ...]:
@@ -216,9 +249,9 @@ def _inherited(step: Step) -> tuple[str, ...]:
     statements = []
     if old.replica_identity:
         statements.append(f"ALTER TABLE {step.table.sql} REPLICA IDENTITY USING INDEX {name}")
-    if old.clustered:
-        statements.append(f"ALTER TABLE {step.table.sql} CLUSTER ON {name}")
     assert step.index
+    if old.clustered and step.index.method in ("btree", "gist") and not step.index.predicate:
+        statements.append(f"ALTER TABLE {step.table.sql} CLUSTER ON {name}")
     expressions = {number for number, column in enumerate(step.index.columns, 1) if column.expression}
     statements += [
         f"ALTER INDEX {_at(step.table, step.target)} ALTER COLUMN {number} SET STATISTICS {target}"
@@ -234,7 +267,7 @@ _RENDERERS: Mapping[str, Callable[[Step], tuple[str, ...]]] = {
     "drop": _drop,
     "drop_tree": _drop_tree,
     "comment": lambda step: (_comment(step),),
-    "adopt": _rename,
+    "adopt": _adopt,
     "rename": _rename,
     "attach": _attach,
     "swap": _swap,

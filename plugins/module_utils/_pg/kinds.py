@@ -11,7 +11,7 @@ from typing import Any
 from .._core import check_constraint as checks
 from .._core import foreign_key, index_plan
 from .._core import index as indexes
-from .._core.errors import ViolatingRows
+from .._core.errors import Problem, ViolatingRows
 from .._core.index_spec import Index
 from .._core.names import QualifiedName
 from .._core.plan import Change, Plan, owner_of
@@ -25,6 +25,10 @@ from .engine import raise_if_any, refusals
 from .tables import read_names
 
 
+def _where(declared: Index | checks.CheckConstraint) -> str:
+    return f"{declared.position} ({declared.name})"
+
+
 @dataclass
 class Indexes:
     """Indexes declared one by one; `owner` is the name of the module that they belong to."""
@@ -32,6 +36,8 @@ class Indexes:
     declared: Sequence[Index]
     owner: str = "indexes"
     purge: bool = False
+    problems: tuple[Problem, ...] = field(init=False, default=())
+    default_tablespace: str = field(init=False, default="")
     observed: indexes.Observed = field(init=False)
     forms: tuple[indexes.Declared, ...] = field(init=False, default=())
     rules: indexes.Rules = field(init=False)
@@ -41,24 +47,29 @@ class Indexes:
         return len(self.declared)
 
     def observe(self, connection: Any, tables: Tables) -> None:
-        raise_if_any(index_plan.check_tables(self.declared, tables))
+        self.problems = index_plan.check_tables(self.declared, tables)
         made = {
             QualifiedName(table.schema, name): since
             for (table, name), since in ledger.made(connection, indexes.KIND).items()
         }
         found = index_sql.read_indexes(connection)
+        self.default_tablespace = index_sql.default_tablespace(connection)
         self.observed = indexes.Observed(tables, found, read_names(connection), made)
 
     def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:
-        present = [index for index in self.declared if index.present]
-        asked = [index for index in present if not self._foretold(index)]
+        faulty = {problem.where for problem in self.problems}
+        fit = [index for index in self.declared if _where(index) not in faulty]
+        asked = [index for index in fit if index.present and not self._foretold(index)]
         found, warnings = answers(
             connection, [index_sql.trial(index) for index in asked], index_sql.read_tried, search_path
         )
-        raise_if_any(refusals([f"{index.position} ({index.name})" for index in asked], found))
+        refused = refusals([_where(index) for index in asked], found)
         texts = {index.position: answer.text for index, answer in zip(asked, found, strict=True)}
+        faulty = {problem.where for problem in refused}
         self.forms = tuple(
-            indexes.Declared(index, self._form(index, texts) if index.present else None) for index in self.declared
+            indexes.Declared(index, self._form(index, texts) if index.present else None)
+            for index in fit
+            if _where(index) not in faulty
         )
         pairs = sorted(indexes.unsettled(self.forms, self.observed))
         trials = [index_sql.text_trial(table, text) for table, text in pairs]
@@ -66,7 +77,7 @@ class Indexes:
         names = frozenset(QualifiedName(index.table.schema, index.name) for index in self.declared)
         settled = {text: answer.text or text for (_, text), answer in zip(pairs, again, strict=True)}
         self.rules = indexes.Rules(self.owner, self.purge, names, settled)
-        raise_if_any(index_plan.check_all(self.forms, self.observed, self.rules))
+        raise_if_any([*self.problems, *refused, *index_plan.check_all(self.forms, self.observed, self.rules)])
         return warnings
 
     def _foretold(self, index: Index) -> bool:
@@ -79,7 +90,8 @@ class Indexes:
 
     def _form(self, index: Index, texts: dict[str, str]) -> indexes.Form:
         text = texts.get(index.position) or index_sql.definition(index)
-        return indexes.Form(text, index.unique, index.tablespace)
+        elsewhere = index.tablespace != self.default_tablespace
+        return indexes.Form(text, index.unique, index.tablespace if elsewhere else "")
 
     def busy(self) -> tuple[str, ...]:
         return tuple(
@@ -146,6 +158,7 @@ class CheckConstraints:
 
     declared: Sequence[checks.CheckConstraint]
     purge: bool = False
+    problems: tuple[Problem, ...] = field(init=False, default=())
     observed: checks.Observed = field(init=False)
     forms: tuple[checks.Declared, ...] = field(init=False, default=())
     rules: checks.Rules = field(init=False)
@@ -155,7 +168,7 @@ class CheckConstraints:
         return len(self.declared)
 
     def observe(self, connection: Any, tables: Tables) -> None:
-        raise_if_any(checks.check_tables(self.declared, tables))
+        self.problems = checks.check_tables(self.declared, tables)
         self.observed = checks.Observed(
             tables,
             check_sql.read_checks(connection),
@@ -164,7 +177,9 @@ class CheckConstraints:
         )
 
     def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:
-        asked = [check for check in self.declared if check.present]
+        faulty = {problem.where for problem in self.problems}
+        fit = [check for check in self.declared if _where(check) not in faulty]
+        asked = [check for check in fit if check.present]
         found, warnings = answers(
             connection, [check_sql.trial(check) for check in asked], check_sql.read_tried, search_path
         )
@@ -177,16 +192,17 @@ class CheckConstraints:
                 texts[check.position] = check_sql.definition(check.expression, check.no_inherit)
                 settled |= understood
         left = [(check, answer) for check, answer in refused if not texts[check.position]]
-        raise_if_any(
-            refusals([f"{check.position} ({check.name})" for check, _ in left], [answer for _, answer in left])
+        problems = refusals([_where(check) for check, _ in left], [answer for _, answer in left])
+        faulty = {problem.where for problem in problems}
+        self.forms = tuple(
+            checks.Declared(check, texts.get(check.position)) for check in fit if _where(check) not in faulty
         )
-        self.forms = tuple(checks.Declared(check, texts.get(check.position)) for check in self.declared)
         pairs = sorted(pair for pair in checks.unsettled(self.forms, self.observed) if pair[1] not in settled)
         trials = [check_sql.text_trial(table, text) for table, text in pairs]
         again, _ = answers(connection, trials, check_sql.read_tried, search_path)
         settled |= {text: answer.text or text for (_, text), answer in zip(pairs, again, strict=True)}
         self.rules = checks.Rules(self.purge, settled)
-        raise_if_any(checks.check_all(self.forms, self.observed, self.rules))
+        raise_if_any([*self.problems, *problems, *checks.check_all(self.forms, self.observed, self.rules)])
         return warnings
 
     def _by_meaning(

@@ -24,7 +24,8 @@ SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(),
 # A backend whose client has died ends within two seconds.
 _SETTINGS = """
 SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-SET client_connection_check_interval = '2s'; SET client_min_messages = warning
+SET idle_session_timeout = 0;
+SET client_connection_check_interval = '2s'; SET client_min_messages = warning; SET default_tablespace = ''
 """
 _HOLDER = """
 SELECT l.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''),
@@ -53,12 +54,24 @@ def session(target: Target, role: str = "") -> Iterator[Any]:
                 f"{target}: sessions of role {user} are read-only (default_transaction_read_only): use a role that owns "
                 "the tables"
             )
-        execute(connection, _SETTINGS)
-        if connection.server_version >= 170000:
-            execute(connection, "SET transaction_timeout = 0")
+        _set_up(connection)
         if role:
             execute(connection, f"SET ROLE {quote(role)}")
         yield connection
+
+
+@contextmanager
+def onlooker(target: Target) -> Iterator[Any]:
+    """Yield a second connection, to look at the first; no timeout ends it either."""
+    with connect(target) as connection:
+        _set_up(connection)
+        yield connection
+
+
+def _set_up(connection: Any) -> None:
+    execute(connection, _SETTINGS)
+    if connection.server_version >= 170000:
+        execute(connection, "SET transaction_timeout = 0")
 
 
 @contextmanager

@@ -42,6 +42,14 @@ SELECT 0, p.owner, 'prepared transaction ' || p.gid, 'prepared', extract(epoch F
 FROM pg_catalog.pg_prepared_xacts p
 WHERE p.database = pg_catalog.current_database() AND p.prepared < now() - make_interval(secs => %s)
 """
+# who keeps everybody, readers too, from a table of this database
+_HOLDERS = """
+SELECT DISTINCT a.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), coalesce(a.state, a.backend_type),
+       coalesce(extract(epoch FROM now() - coalesce(a.xact_start, a.backend_start)), 0)::int, coalesce(a.query, '')
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted AND a.pid <> pg_catalog.pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+"""
 
 
 @dataclass
@@ -80,7 +88,7 @@ class Watcher:
 
     def _look(self, what: str, patience: float | None, sight: Sight, done: threading.Event) -> None:
         waiting_since = 0.0
-        pause = LOOK_SECONDS
+        pause = LOOK_SECONDS / 4  # a lock_timeout may be as short as a look is long
         while not done.wait(pause):
             try:
                 waits = bool(rows(self.connection, _WAITING, (self.pid,)) == [(True,)])
@@ -119,6 +127,11 @@ class Watcher:
             if total
         ]
         self.log(f"pgstead: {what}: {', '.join([phase, *numbers])}" + (f"; {'; '.join(blockers)}" if blockers else ""))
+
+
+def holders(connection: Any) -> tuple[str, ...]:
+    """Name the sessions that hold a table of this database against everybody."""
+    return tuple(_named(row) for row in rows(connection, _HOLDERS))
 
 
 def _named(row: tuple[Any, ...]) -> str:
