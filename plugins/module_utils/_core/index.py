@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from .errors import Problem
-from .index_spec import RESERVED_PREFIX, Index
+from .index_spec import Index
 from .names import NAME_BYTES, QualifiedName, short_hash
 from .plan import Change, Difference, Mode, Plan, owner_of, with_marker, without_marker
 from .relation import Tables
 
 KIND = "index"
 UPDATE_LOCK = "ShareUpdateExclusiveLock"
+_OF_A_RUN = re.compile(r"pgstead_(new|old)_[0-9a-f]{12}")
 _REINDEX_LEFTOVER = re.compile(r"(.+)_(ccnew|ccold)\d*")
 
 
@@ -116,6 +117,7 @@ class Rules:
     declared: frozenset[QualifiedName] = frozenset()  # every name in the list
     # text of a definition → its text after one more round through the server, where that was asked for
     settled: Mapping[str, str] = field(default_factory=dict)
+    leaving: frozenset[QualifiedName] = frozenset()  # indexes that do not stay what they are
 
     def same(self, one: Form, other: Form) -> bool:
         """Whether two forms are one definition."""
@@ -134,6 +136,11 @@ def temporary_name(table: QualifiedName, name: str) -> str:
 def retired_name(table: QualifiedName, name: str) -> str:
     """Return the name that a replaced index has until it is dropped."""
     return f"pgstead_old_{short_hash(table.schema, name)}"
+
+
+def of_a_run(name: str) -> bool:
+    """Whether an index bears such a name; that of a table may begin with pgstead_ too, and so its indexes'."""
+    return _OF_A_RUN.fullmatch(name) is not None
 
 
 def shown(name: str, table: QualifiedName, form: Form) -> str:
@@ -171,11 +178,19 @@ def unsettled(declared: Sequence[Declared], observed: Observed) -> frozenset[tup
     )
 
 
+def foreseeing(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Rules:
+    """Return rules that know which indexes the items of a list change or drop: none of them satisfies another item."""
+    keys = [(item.form, QualifiedName(item.index.table.schema, item.index.name)) for item in declared]
+    found = [(form, mine) for form, key in keys if (mine := observed.indexes.get(key))]
+    leaving = frozenset(mine.key for form, mine in found if not (form and rules.same(mine.form, form)))
+    return replace(rules, leaving=leaving)
+
+
 def satisfying(item: Declared, observed: Observed, rules: Rules) -> ObservedIndex | None:
     """Return the valid index that already is what a nameless item declares, its own name first."""
     assert item.form
     for other in candidates(item.index, observed):
-        finished = other.valid and not other.name.startswith("pgstead_")
+        finished = other.valid and not of_a_run(other.name) and other.key not in rules.leaving
         if finished and other.parent is None and rules.same(other.form, item.form):
             return other
     return None
@@ -188,6 +203,8 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         index, key = item.index, QualifiedName(item.index.table.schema, item.index.name)
         where = f"{index.position} ({index.name})"
         mine = observed.indexes.get(key)
+        if item.form and not index.named and satisfying(item, observed, rules):
+            continue
         if mine is None and key in observed.relations and index.present:
             problems.append(Problem(where, f"the name {key} is taken by something that is not an index"))
         if mine is None:
@@ -202,7 +219,8 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         elif mine.replica_identity and not _identifies(item):
             what = f"is the replica identity of {index.table}, and has to stay unique, on columns, without WHERE"
             problems.append(Problem(where, what))
-        elif item.form and not index.named and _somebody_elses(mine, item, observed, rules):
+        elif item.form and not index.named and mine.valid and not owner_of(mine.comment):
+            # a derived name met a definition that nobody declared: that one is not replaced unasked
             what = (
                 f"somebody made an index of this name, {mine.form.text}: give yours a name, or this one to replace it"
             )
@@ -214,12 +232,6 @@ def _identifies(item: Declared) -> bool:
     """Whether rows can be told apart by an index, as logical replication does."""
     index = item.index
     return item.form is not None and index.unique and not index.predicate and all(key.name for key in index.columns)
-
-
-def _somebody_elses(mine: ObservedIndex, item: Declared, observed: Observed, rules: Rules) -> bool:
-    """Whether a derived name met another definition that nobody declared: that one is not replaced unasked."""
-    foreign = mine.valid and not owner_of(mine.comment)
-    return foreign and satisfying(item, observed, rules) is None
 
 
 def plan_plain(item: Declared, observed: Observed, rules: Rules) -> Plan:
@@ -234,7 +246,7 @@ def plan_plain(item: Declared, observed: Observed, rules: Rules) -> Plan:
         found = satisfying(item, observed, rules)
     if found is not None:
         return kept(index, found, leftovers, rules)
-    renamed = _renamed(item, observed, rules) if mine is None else None
+    renamed = _renamed(item, observed, leftovers, rules) if mine is None else None
     if renamed:
         return renamed
     return _built(item, mine, observed, leftovers, rules)
@@ -249,13 +261,12 @@ def change(
 
 def drop(table: QualifiedName, name: str, note: str = "") -> Change:
     """Return the step that drops an index without blocking anyone."""
-    step = Step(table, name, name, recorded=not name.startswith(RESERVED_PREFIX))
+    step = Step(table, name, name, recorded=not of_a_run(name))
     return change("drop", step, mode=Mode.CONCURRENTLY, note=note)
 
 
-def build(index: Index, table: QualifiedName, name: str, form: Form) -> Change:
+def build(index: Index, table: QualifiedName, name: str, form: Form, building: str) -> Change:
     """Return the step that builds the index `name` under a name of its own."""
-    building = temporary_name(table, name)
     step = Step(table, building, building, index, form)
     return Change(KIND, table, name, "build", UPDATE_LOCK, Mode.CONCURRENTLY, step, leaves=building)
 
@@ -287,6 +298,12 @@ def usable(building: ObservedIndex, form: Form | None, rules: Rules) -> bool:
     return building.valid and form is not None and rules.same(building.form, form)
 
 
+def comment_of(index: Index, old: ObservedIndex | None, rules: Rules) -> str:
+    """Return the comment of an index of ours; where none is declared, what a person wrote stays."""
+    written = without_marker(old.comment) if old and index.comment is None else index.comment
+    return with_marker(written, rules.owner)
+
+
 def _absent(index: Index, mine: ObservedIndex | None, leftovers: tuple[Change, ...]) -> Plan:
     if mine is None:
         return Plan(leftovers)
@@ -307,18 +324,19 @@ def kept(index: Index, found: ObservedIndex, leftovers: tuple[Change, ...], rule
     return Plan((*leftovers, step), (Difference(f"index {found.key}", before, after),))
 
 
-def _renamed(item: Declared, observed: Observed, rules: Rules) -> Plan | None:
+def _renamed(item: Declared, observed: Observed, leftovers: tuple[Change, ...], rules: Rules) -> Plan | None:
     """An index of ours with this definition and another name is not built again."""
     index, form = item.index, item.form
     assert form
     for other in observed.of(index.table):
         ours = owner_of(other.comment) == rules.owner and not other.parent
+        ours = ours and not of_a_run(other.name)
         if ours and other.valid and other.key not in rules.declared and rules.same(other.form, form):
-            comment = with_marker(index.comment, rules.owner)
+            comment = comment_of(index, other, rules)
             step = change("rename", Step(index.table, other.name, index.name, comment=comment))
             before = described(other.name, other.table, other.form, other.comment)
             after = described(index.name, index.table, form, comment)
-            return Plan((step,), (Difference(f"index {other.key}", before, after),))
+            return Plan((*leftovers, step), (Difference(f"index {other.key}", before, after),))
     return None
 
 
@@ -330,15 +348,14 @@ def _built(
     assert form
     building = temporary_name(index.table, index.name)
     ready = observed.indexes.get(QualifiedName(index.table.schema, building))
-    comment = with_marker(index.comment, rules.owner)
+    replaced = mine if mine and mine.valid else None
+    comment = comment_of(index, replaced, rules)
     steps = list(leftovers)
     if mine and not mine.valid:
         steps.append(drop(index.table, mine.name, "invalid: its build failed or was interrupted"))
     if not (ready and usable(ready, form, rules)):
-        steps.append(build(index, index.table, index.name, form))
-    replaced = mine if mine and mine.valid else None
+        steps.append(build(index, index.table, index.name, form, building))
     if replaced:
-        comment = with_marker(index.comment or without_marker(replaced.comment), rules.owner)
         strong = "AccessExclusiveLock" if replaced.replica_identity else UPDATE_LOCK
         step = Step(index.table, building, index.name, index, form, comment, replaced)
         steps.append(change("swap", step, lock=strong))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -94,8 +95,13 @@ def _definition(text: str, name: str, schemas: Iterable[str], table: str) -> str
                 if text.startswith(head + "USING "):
                     return text[len(head) :]
     # quote() puts a name in quotation marks that an older server leaves bare
-    head, _, tail = text.partition(" USING ")
-    return f"USING {tail}" if tail else text
+    places = [f"(?:{_spelt(schema)}\\.)?{_spelt(table)}" for schema in schemas]
+    found = re.match(rf"CREATE (?:UNIQUE )?INDEX {_spelt(name)} ON (?:ONLY )?(?:{'|'.join(places)}) (?=USING )", text)
+    return text[found.end() :] if found else text
+
+
+def _spelt(name: str) -> str:
+    return f"(?:{re.escape(quote(name))}|{re.escape(name)})"
 
 
 def _in_order(text: str, storage: Sequence[str]) -> str:
