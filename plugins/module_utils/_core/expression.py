@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""
     (?P<skip> [eE]'(?:[^'\\]|''|\\.)*'          # a string with backslash escapes
       | '(?:[^']|'')*'                          # a string
       | "(?:[^"]|"")*"                          # a quoted name
-      | \$(?P<tag>[A-Za-z_\x80-\uffff]*)\$.*?\$(?P=tag)\$   # a dollar-quoted string
-      | --[^\n]* )
+      | \$(?P<tag>(?:[A-Za-z_\x80-\uffff][A-Za-z_0-9\x80-\uffff]*)?)\$.*?\$(?P=tag)\$ )   # a dollar-quoted string
+    | (?P<space> \s+ | --[^\n]* )
     | (?P<comment> /\* )
     | (?P<open> \( ) | (?P<close> \) ) | (?P<end> ; )
     | (?P<torn> ['"] )                          # a quotation mark that nothing closes
-    | [A-Za-z_0-9$\x80-\uffff]+ | .
+    | (?P<word> [A-Za-z_0-9$\x80-\uffff]+ )
+    | (?P<backslash> \\ )
+    | .
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -26,11 +28,11 @@ def complaint(text: str) -> str | None:
     """Say why a text is not one expression (parentheses, quotation marks, semicolons), or return None."""
     depth = position = 0
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        match = TOKEN.match(text, position)
         assert match
         kind, position = match.lastgroup, match.end()
         if kind == "comment":
-            position = _comment_end(text, match.start())
+            position = comment_end(text, match.start())
             if not position:
                 return "a comment (/*) is not closed"
         if kind == "torn":
@@ -43,7 +45,7 @@ def complaint(text: str) -> str | None:
     return "a parenthesis is not closed" if depth else None
 
 
-def _comment_end(text: str, start: int) -> int:
+def comment_end(text: str, start: int) -> int:
     """Return where a comment that begins here ends (they nest), or 0."""
     depth = 0
     for match in re.compile(r"/\*|\*/").finditer(text, start):

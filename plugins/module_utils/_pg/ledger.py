@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._core.errors import PermissionDenied
 from .._core.names import QualifiedName, literal
-from .connection import execute, rows
+from .connection import driver, execute, rows
 
 _EXISTS = "SELECT pg_catalog.to_regclass('pgstead.{}') IS NOT NULL"
 _CREATE = """
@@ -30,9 +31,17 @@ FROM pgstead.made WHERE kind = %s
 
 
 def prepare(connection: Any) -> None:
-    """Create the schema where it is missing."""
-    if not (_exists(connection, "made") and _exists(connection, "loaded")):
+    """Create the schema where it is missing. Raises PermissionDenied."""
+    if _exists(connection, "made") and _exists(connection, "loaded"):
+        return
+    try:
         execute(connection, f"BEGIN; {_CREATE}; COMMIT")
+    except driver.errors.InsufficientPrivilege as error:
+        execute(connection, "ROLLBACK")
+        raise PermissionDenied(
+            f"{' '.join(str(error).split())}: the schema pgstead remembers what was made. Connect once as a role that may "
+            "create schemas in this database, for example its owner"
+        ) from error
 
 
 def _exists(connection: Any, table: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._core.errors import LockNotAcquired, SessionRefused
 from .._core.names import quote
-from .connection import Target, connect, execute, rows
+from .connection import Target, connect, driver, execute, rows
 
 # "pgstead" in hexadecimal digits, as far as a lock's key goes; the kind of lock comes second
 LOCK_CLASS, LOCK_SCHEMA = 0x70677374, 1
@@ -24,7 +24,7 @@ SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(),
 # A backend whose client has died ends within two seconds.
 _SETTINGS = """
 SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-SET client_connection_check_interval = '2s'; SET client_min_messages = warning
+SET idle_session_timeout = 0; SET client_connection_check_interval = '2s'; SET client_min_messages = warning
 """
 _HOLDER = """
 SELECT l.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''),
@@ -57,8 +57,15 @@ def session(target: Target, role: str = "") -> Iterator[Any]:
         if connection.server_version >= 170000:
             execute(connection, "SET transaction_timeout = 0")
         if role:
-            execute(connection, f"SET ROLE {quote(role)}")
+            _act_as(connection, role, user)
         yield connection
+
+
+def _act_as(connection: Any, role: str, user: str) -> None:
+    try:
+        execute(connection, f"SET ROLE {quote(role)}")
+    except driver.Error as error:
+        raise SessionRefused(f"session_role: {user} cannot act as {role}: {' '.join(str(error).split())}") from error
 
 
 @contextmanager
