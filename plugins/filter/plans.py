@@ -62,7 +62,7 @@ def schema_plan(items: Sequence[Mapping[str, Any]], contents: Mapping[str, str] 
 
 
 def schema_summary(plan: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
-    """Return one line for each database: what the calls of a plan came to."""
+    """Return lines, database by database: what the calls of a plan came to."""
     return summary(plan, results)
 
 

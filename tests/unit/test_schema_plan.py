@@ -104,7 +104,7 @@ def results(**told: Any) -> dict[str, Any]:
     return {"results": [{"item": {"database": "shop"}, **told}]}
 
 
-def test_the_summary_has_a_line_for_each_database() -> None:
+def test_the_summary_goes_database_by_database() -> None:
     shop = {"database": "shop", "scripts": ["a.sql"], "command": None, "mode": "report"}
     other = {"database": "other", "scripts": [], "command": "migrate"}
     plan = {"migrations": [shop, other], "indexes": [shop], "check_constraints": [], "foreign_key_indexes": [shop]}
@@ -118,15 +118,17 @@ def test_the_summary_has_a_line_for_each_database() -> None:
         ),
     }
     assert summary(plan, found) == [
-        (
-            "shop: load_sql ran a.sql; indexes: 1 indexes changed in 2 steps; x was dropped; "
-            "2 indexes that nobody declared are left alone; foreign key indexes: 1 foreign keys have no index; "
-            "without an index are t_fkey of public.t (16 kB)"
-        ),
-        "other: migrate_command was left alone (schema_migrate)",
+        "shop: load_sql: ran a.sql",
+        "shop: indexes: 1 indexes changed in 2 steps",
+        "shop: indexes: x was dropped",
+        "shop: indexes: 2 that nobody declared are left alone",
+        "shop: foreign key indexes: 1 foreign keys have no index",
+        "shop: foreign key indexes: without one are t_fkey of public.t (16 kB)",
+        "other: migrate_command is left alone (schema_migrate)",
     ]
-    assert summary(plan, {"migrations": results(msg="would run a.sql")})[0] == (
-        "shop: load_sql would run a.sql; indexes: to be compared when that has run; "
-        "foreign key indexes: to be compared when that has run"
-    )
+    assert summary(plan, {"migrations": results(msg="would run a.sql")})[:3] == [
+        "shop: load_sql: would run a.sql",
+        "shop: indexes: to be compared when that has run",
+        "shop: foreign key indexes: to be compared when that has run",
+    ]
     assert summary({}, {}) == []

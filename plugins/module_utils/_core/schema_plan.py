@@ -148,14 +148,14 @@ def _foreign_keys(found: _Found, where: str, raw: Any, base: Call) -> None:
 
 
 def summary(plan: Mapping[str, Sequence[Mapping[str, Any]]], results: Mapping[str, Any]) -> list[str]:
-    """Return one line for each database of the plan; `results` has by kind what the task over its calls registered."""
+    """Return what is to be said of each database; `results` has by kind what the task over its calls registered."""
     lines: dict[str, list[str]] = {}
     for kind in ("migrations", *KINDS, "foreign_key_indexes"):
         done = {result["item"]["database"]: result for result in (results.get(kind) or {}).get("results") or ()}
         for call in plan.get(kind) or ():
             database = str(call["database"])
             lines.setdefault(database, []).extend(_said(kind, call, done.get(database) or {}))
-    return [f"{database}: {'; '.join(said)}" for database, said in lines.items()]
+    return [f"{database}: {line}" for database, said in lines.items() for line in said]
 
 
 def _said(kind: str, call: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[str]:
@@ -163,14 +163,14 @@ def _said(kind: str, call: Mapping[str, Any], result: Mapping[str, Any]) -> Iter
     words = kind.replace("_", " ")
     if kind == "migrations":
         name = "load_sql" if call["scripts"] else "migrate_command"
-        yield f"{name} {result['msg']}" if "msg" in result else f"{name} was left alone (schema_migrate)"
+        yield f"{name}: {result['msg']}" if "msg" in result else f"{name} is left alone (schema_migrate)"
         return
     yield f"{words}: {result.get('msg', 'to be compared when that has run')}"
-    yield from result.get("drift") or ()
+    yield from (f"{words}: {line}" for line in result.get("drift") or ())
     if result.get("unmanaged"):
-        yield f"{len(result['unmanaged'])} {words} that nobody declared are left alone"
+        yield f"{words}: {len(result['unmanaged'])} that nobody declared are left alone"
     if result.get("missing") and call["mode"] == "report":
-        yield "without an index are " + ", ".join(_key(key) for key in result["missing"])
+        yield f"{words}: without one are {', '.join(_key(key) for key in result['missing'])}"
 
 
 def _key(key: Mapping[str, Any]) -> str:
