@@ -64,12 +64,10 @@ def test_another_run_changes_nothing_and_says_how_things_are(name: str) -> None:
     run = play(*arguments, playbook=playbook)
     assert run.code == 0, run.output
     assert run.changed == NOTHING, run.output
-    assert (
-        "shop: load_sql everything has run already; check constraints: all check constraints are as declared"
-        in run.output
-    )
-    assert "empty: check constraints: waiting for migrations: the database has no tables yet" in run.output
-    assert "without an index are sales_machine_id_fkey of public.sales" in run.output
+    assert "shop: load_sql: everything has run already" in run.output
+    assert "shop: check constraints: all check constraints are as declared" in run.output
+    assert "empty: indexes: waiting for migrations: the database has no tables yet" in run.output
+    assert "vending-2: foreign key indexes: without one are sales_machine_id_fkey of public.sales" in run.output
 
 
 def test_a_release_is_predicted_and_what_it_drops_is_healed_and_reported(both: list[Server]) -> None:
