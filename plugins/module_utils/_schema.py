@@ -88,7 +88,7 @@ def options(params: Mapping[str, Any], context: Context) -> Options:
 
 def _milliseconds(name: str, text: str) -> int:
     try:
-        found = parse_duration_ms(text)
+        found = int(parse_duration_ms(text))
     except ValueError as error:
         raise SpecError([Problem(name, str(error))]) from error
     if found < 1:

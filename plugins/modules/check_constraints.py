@@ -19,7 +19,7 @@ options:
     type: list
     elements: dict
     required: true
-    options:
+    suboptions:
       table:
         description: Table, with its schema if that is not O(schema); as the catalogue has it.
         type: str

@@ -24,7 +24,7 @@ options:
     type: list
     elements: dict
     default: []
-    options:
+    suboptions:
       table:
         description: Table of the foreign key, with its schema if that is not O(schema).
         type: str
@@ -121,7 +121,7 @@ def job(params: Mapping[str, Any], context: Context) -> Outcome:
     data = {name: value for name, value in found.data.items() if name != "unmanaged"}
     if params["mode"] == "report" and kind.missing:
         data["msg"] = f"{len(kind.missing)} foreign keys have no index"
-    return replace(found, data={**data, "missing": list(kind.missing)})
+    return replace(found, data={**data, "missing": list(kind.missing or ())})
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ options:
     type: list
     elements: dict
     required: true
-    options:
+    suboptions:
       path:
         description: Where.
         type: path

@@ -22,7 +22,7 @@ options:
     type: list
     elements: dict
     required: true
-    options:
+    suboptions:
       table:
         description: Table or materialised view, with its schema if that is not O(schema); as the catalogue has it.
         type: str

@@ -20,7 +20,7 @@ options:
         before anything is done.
     type: list
     elements: dict
-    options:
+    suboptions:
       name:
         description: Name for messages, for example its path.
         type: str

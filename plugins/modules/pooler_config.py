@@ -18,7 +18,7 @@ options:
     type: list
     elements: dict
     required: true
-    options:
+    suboptions:
       unit:
         description: Its systemd unit.
         type: str

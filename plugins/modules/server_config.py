@@ -33,22 +33,9 @@ options:
     type: int
     default: 5432
   files:
-    description: The whole text of each file.
+    description: The whole text of C(postgresql.conf), C(pg_hba.conf) and C(pg_ident.conf), by these names.
     type: dict
     required: true
-    options:
-      postgresql.conf:
-        description: Text of postgresql.conf.
-        type: str
-        required: true
-      pg_hba.conf:
-        description: Text of pg_hba.conf.
-        type: str
-        required: true
-      pg_ident.conf:
-        description: Text of pg_ident.conf.
-        type: str
-        required: true
   memory_bytes:
     description: Memory that the server may use; a configuration whose shared memory exceeds it is refused.
     type: int
@@ -118,15 +105,7 @@ ARGUMENTS = {
     "version": {"type": "int", "required": True},
     "cluster": {"type": "str", "default": "main"},
     "port": {"type": "int", "default": 5432},
-    "files": {
-        "type": "dict",
-        "required": True,
-        "options": {
-            "postgresql.conf": {"type": "str", "required": True},
-            "pg_hba.conf": {"type": "str", "required": True},
-            "pg_ident.conf": {"type": "str", "required": True},
-        },
-    },
+    "files": {"type": "dict", "required": True},
     "memory_bytes": {"type": "int", "required": True},
     "huge_page_bytes": {"type": "int", "default": 2097152},
     "restart_policy": {"type": "str", "choices": ["needed", "never", "always"], "default": "needed"},

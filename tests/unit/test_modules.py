@@ -19,8 +19,8 @@ def load(name: str) -> Any:
     return importlib.import_module(PREFIX + name)
 
 
-def shape(options: dict[str, Any]) -> dict[str, Any]:
-    """Keep what documentation and argument spec have in common."""
+def shape(options: dict[str, Any], nested: str) -> dict[str, Any]:
+    """Keep what documentation (`nested`: suboptions) and argument spec (options) have in common."""
     return {
         name: {
             "type": option.get("type", "str"),
@@ -28,7 +28,7 @@ def shape(options: dict[str, Any]) -> dict[str, Any]:
             "required": option.get("required", False),
             "default": option.get("default"),
             "choices": option.get("choices"),
-            "options": shape(option.get("options") or {}),
+            "options": shape(option.get(nested) or {}, nested),
         }
         for name, option in options.items()
     }
@@ -49,7 +49,7 @@ def test_documentation_equals_argument_spec(name: str) -> None:
     options = documented["options"]
     for fragment in documented["extends_documentation_fragment"]:
         options |= fragment_options(fragment)
-    assert shape(options) == shape(module.ARGUMENTS)
+    assert shape(options, "suboptions") == shape(module.ARGUMENTS, "options")
     assert yaml.safe_load(module.RETURN)
 
 

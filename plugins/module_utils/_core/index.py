@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .errors import Problem
 from .index_spec import RESERVED_PREFIX, Index
@@ -79,6 +80,17 @@ class Observed:
     relations: frozenset[QualifiedName] = frozenset()  # every name taken
     made: Mapping[QualifiedName, str] = field(default_factory=dict)  # index → since when this collection has it there
 
+    @cached_property
+    def _by_table(self) -> Mapping[QualifiedName, tuple[ObservedIndex, ...]]:
+        found: dict[QualifiedName, list[ObservedIndex]] = {}
+        for index in self.indexes.values():
+            found.setdefault(index.table, []).append(index)
+        return {table: tuple(indexes) for table, indexes in found.items()}
+
+    def of(self, table: QualifiedName) -> tuple[ObservedIndex, ...]:
+        """The indexes of one table."""
+        return self._by_table.get(table, ())
+
 
 @dataclass(frozen=True)
 class Step:
@@ -143,7 +155,7 @@ def candidates(index: Index, observed: Observed) -> tuple[ObservedIndex, ...]:
     building = observed.indexes.get(QualifiedName(index.table.schema, temporary_name(index.table, index.name)))
     found += [building] if building and building.table == index.table else []
     if not index.named:
-        found += [other for other in observed.indexes.values() if other.table == index.table and other not in found]
+        found += [other for other in observed.of(index.table) if other not in found]
     return tuple(found)
 
 
@@ -249,9 +261,9 @@ def _leftovers(item: Declared, observed: Observed, rules: Rules) -> tuple[Change
     retired = observed.indexes.get(QualifiedName(index.table.schema, retired_name(index.table, index.name)))
     if retired:
         steps.append(drop(index.table, retired.name, "replaced by an interrupted run"))
-    for other in observed.indexes.values():
+    for other in observed.of(index.table):
         match = _REINDEX_LEFTOVER.fullmatch(other.name)
-        if match and match[1] == index.name and other.table == index.table and not other.valid and not other.builder:
+        if match and match[1] == index.name and not other.valid and not other.builder:
             steps.append(drop(index.table, other.name, "left by a failed REINDEX CONCURRENTLY"))
     return tuple(steps)
 
@@ -285,8 +297,8 @@ def _renamed(item: Declared, observed: Observed, rules: Rules) -> Plan | None:
     """An index of ours with this definition and another name is not built again."""
     index, form = item.index, item.form
     assert form
-    for other in observed.indexes.values():
-        ours = other.table == index.table and owner_of(other.comment) == rules.owner and not other.parent
+    for other in observed.of(index.table):
+        ours = owner_of(other.comment) == rules.owner and not other.parent
         if ours and other.valid and other.key not in rules.declared and rules.same(other.form, form):
             comment = with_marker(index.comment, rules.owner)
             step = change("rename", Step(index.table, other.name, index.name, comment=comment))

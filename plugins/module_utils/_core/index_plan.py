@@ -99,8 +99,8 @@ def _warnings(declared: Sequence[Declared], observed: Observed, rules: Rules) ->
         index = item.index
         if not item.form or not index.named or QualifiedName(index.table.schema, index.name) in observed.indexes:
             continue
-        for other in observed.indexes.values():
+        for other in observed.of(index.table):
             foreign = other.key not in names and not owner_of(other.comment) and other.parent is None
-            if foreign and other.valid and other.table == index.table and rules.same(other.form, item.form):
+            if foreign and other.valid and rules.same(other.form, item.form):
                 found.append(f"{index.position} ({index.name}): {other.key} already is this index under another name")
     return tuple(found)

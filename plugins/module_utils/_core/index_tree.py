@@ -121,7 +121,7 @@ class _Grower:
         """What the partitions of a table still need to hang below the index `parent`."""
         steps: list[Change] = []
         for child in partitions(table, self.observed.tables):
-            there = [other for other in self.observed.indexes.values() if other.table == child.name]
+            there = self.observed.of(child.name)
             attached = next((other for other in there if other.parent == parent), None)
             if attached and attached.valid:
                 continue

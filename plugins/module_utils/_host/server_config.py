@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .._core import evidence
-from .._core.errors import ConfigurationRefused, ConnectionFailed, HostError
+from .._core.errors import ConfigurationRefused, ConnectionFailed, HostError, Problem, SpecError
 from .._core.settings import changed_names, needs_restart, parse
 from .._pg import serving
 from .._pg.connection import Target
@@ -190,7 +190,9 @@ class Applier:
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Prove (state: proven) or apply (state: applied) a server's configuration files."""
     version, cluster = int(params["version"]), str(params["cluster"])
-    texts = {name: params["files"][name] for name in NAMES}
+    if set(params["files"]) != set(NAMES):
+        raise SpecError([Problem("files", f"needs the texts of {', '.join(NAMES)}, and nothing else")])
+    texts = {name: str(params["files"][name]) for name in NAMES}
     stage = Stage(version, cluster)
     binary = Path(f"/usr/lib/postgresql/{version}/bin/postgres")
     if not binary.exists():

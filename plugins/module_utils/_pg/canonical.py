@@ -33,10 +33,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Answer:
-    """The server's text for one trial, or its words when it refused."""
+    """The server's text for one trial, or its words and SQLSTATE when it refused."""
 
     text: str = ""
     refusal: str = ""
+    code: str = ""
 
 
 # names of trials → their texts, asked inside the transaction
@@ -130,7 +131,7 @@ def _one_by_one(connection: Any, begin: Sequence[str], statements: Mapping[int, 
             execute(connection, "ROLLBACK TO SAVEPOINT trial")
             primary = error.diag.message_primary or str(error)
             hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
-            refused[number] = Answer(refusal=f"{primary}{hint}")
+            refused[number] = Answer(refusal=f"{primary}{hint}", code=error.pgcode or "")
     return refused
 
 

@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from .._core.check_constraint import KIND, CheckConstraint, ObservedCheck, Step
 from .._core.names import QualifiedName, literal, quote
 from .._core.plan import Change
-from .canonical import Trial, enclosed
-from .connection import rows
+from .canonical import Answer, Trial, enclosed
+from .connection import driver, execute, rows
 from .ledger import forget, remember
 from .tables import OUTSIDE
 
@@ -100,19 +101,57 @@ def definition(expression: str, no_inherit: bool) -> str:
     return f"CHECK {enclosed(expression)}" + (" NO INHERIT" if no_inherit else "")
 
 
-def violations(connection: Any, table: QualifiedName, text: str) -> tuple[int, tuple[str, ...]]:
-    """Count the rows that contradict a constraint (its text as the server gave it, all names qualified), and return some
-    of their primary keys as texts.
+def violations(
+    connection: Any, table: QualifiedName, texts: Sequence[str], search_path: str
+) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Count the rows that contradict each constraint (its text from CHECK on), with some of their primary keys.
+
+    The table is read once for all of them, and once more for each that has violating rows, as far as the sample goes.
     """
     key = [name for (name,) in rows(connection, _PRIMARY_KEY, (table.schema, table.name))]
-    shown = ", ".join(quote(name) for name in key) or "ctid"
-    condition = f"FROM {table.sql} WHERE NOT {text.removeprefix('CHECK ').removesuffix(' NO INHERIT')}"
-    ((count,),) = rows(connection, f"SELECT count(*) {condition}")
-    if not count:
-        return 0, ()
-    sample = rows(connection, f"SELECT ROW({shown})::text {condition} LIMIT {SAMPLE_ROWS}")
-    label = ", ".join(key) or "ctid"
-    return count, tuple(f"({label}) = {text}" for (text,) in sample)
+    shown, label = ", ".join(quote(name) for name in key) or "ctid", ", ".join(key) or "ctid"
+    wrong = [f"NOT {text.removeprefix('CHECK ').removesuffix(' NO INHERIT')}" for text in texts]
+    found = []
+    with _looking(connection, search_path):
+        filters = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in wrong)
+        (counts,) = rows(connection, f"SELECT {filters} FROM {table.sql}")
+        for count, condition in zip(counts, wrong, strict=True):
+            some = f"SELECT ROW({shown})::text FROM {table.sql} WHERE {condition} LIMIT {SAMPLE_ROWS}"
+            sample = rows(connection, some) if count else []
+            found.append((count, tuple(f"({label}) = {values}" for (values,) in sample)))
+    return tuple(found)
+
+
+@contextmanager
+def _looking(connection: Any, search_path: str) -> Iterator[None]:
+    """Read with names looked up as a declaration's are."""
+    execute(connection, f"BEGIN READ ONLY; SET LOCAL search_path = {search_path}")
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            execute(connection, "ROLLBACK")
+
+
+def needs_the_real_table(answer: Answer) -> bool:
+    """Whether a trial may have failed only because a copy is not the table: a whole row as an argument has another type
+    there, and a column named with its schema is not found.
+    """
+    return answer.code in ("42P01", "42883", "42846", "42804")
+
+
+def meaning(connection: Any, table: QualifiedName, expression: str, search_path: str) -> str | None:
+    """Return what the planner makes of an expression on the real table, or None where it does not parse there either.
+
+    Read-only, but coarser than a trial: what the planner folds together counts as one.
+    """
+    plan = f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT {enclosed(expression)} FROM ONLY {table.sql}"
+    try:
+        with _looking(connection, search_path):
+            ((explained,),) = rows(connection, plan)[0]
+    except driver.ProgrammingError:
+        return None
+    return str(explained["Plan"]["Output"])
 
 
 def render(change: Change) -> tuple[str, ...]:

@@ -8,16 +8,26 @@ A kind of object is what `Kind` asks for, and nothing else (docs/schema.md says 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .._core.errors import LockNotAcquired, NotConverged, PgsteadError, Problem, SpecError
+from .._core.errors import (
+    ConnectionFailed,
+    LockNotAcquired,
+    NotConverged,
+    PermissionDenied,
+    PgsteadError,
+    Problem,
+    SpecError,
+    StatementFailed,
+)
 from .._core.plan import Change, Plan
 from .._core.relation import Tables, user_tables
 from . import ledger
 from .canonical import Answer, path_of
-from .connection import Target, connect
+from .connection import Target, connect, driver
 from .execute import Done, Executor, Limits
 from .session import one_run_at_a_time, session
 from .tables import read_tables
@@ -41,7 +51,7 @@ class Kind(Protocol):
     def plan(self) -> Plan:
         """Return the steps from what was observed to what is declared."""
 
-    def verify(self, connection: Any, plan: Plan) -> None:
+    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> None:
         """Look at the rows, where rows could contradict the plan. Raises ViolatingRows."""
 
     def render(self, change: Change) -> tuple[str, ...]:
@@ -72,19 +82,34 @@ class Report:
 
 
 def converge(kind: Kind, options: Options) -> Report:
-    """Bring a database to what is declared, or say in check mode what that would take."""
-    with session(options.target, options.role) as connection:
+    """Bring a database to what is declared, or say in check mode what that would take. Raises PgsteadError."""
+    with spoken(options.target), session(options.target, options.role) as connection:
         tables = read_tables(connection)
         if not user_tables(tables):
             return Report(waiting=True)
         plan, warnings = _planned(kind, connection, options, tables)
         if options.check_mode or not plan.changes:
-            kind.verify(connection, plan)
+            kind.verify(connection, plan, options.search_path)
             steps = tuple((change, kind.render(change), None) for change in plan.changes)
             return Report(plan, steps, warnings=(*warnings, *plan.warnings))
         with one_run_at_a_time(connection, options.limits.run_wait_seconds), connect(options.target) as eyes:
             watcher = Watcher(eyes, connection.get_backend_pid(), options.log)
             return _applied(kind, connection, watcher, options)
+
+
+@contextmanager
+def spoken(target: Target) -> Iterator[None]:
+    """Turn what the driver raises, wherever nobody expected it, into an error for a person."""
+    try:
+        yield
+    except driver.Error as error:
+        text = " ".join(str(error).split())
+        if isinstance(error, driver.errors.InsufficientPrivilege):
+            advice = "act as the owner of the tables (session_role)"
+            raise PermissionDenied(f"{target}: {text}: {advice}") from error
+        if error.pgcode is None or error.pgcode.startswith("57P"):
+            raise ConnectionFailed(f"{target}: the connection broke: {text}; run again") from error
+        raise StatementFailed(f"{target}: {text}") from error
 
 
 def _planned(kind: Kind, connection: Any, options: Options, tables: Tables) -> tuple[Plan, tuple[str, ...]]:
@@ -96,13 +121,14 @@ def _planned(kind: Kind, connection: Any, options: Options, tables: Tables) -> t
 def _applied(kind: Kind, connection: Any, watcher: Watcher, options: Options) -> Report:
     """Plan again now that nobody else changes this schema, carry it out, and see that nothing is left."""
     plan, warnings = _undisturbed(kind, connection, options)
-    kind.verify(connection, plan)
+    kind.verify(connection, plan, options.search_path)
     ledger.prepare(connection)
     executor = Executor(connection, watcher, options.limits, options.pause)
     try:
-        for change in plan.changes:
-            executor.carry_out(change, kind.render(change), path_of(change.table.schema, options.search_path))
-        left, _ = _planned(kind, connection, options, read_tables(connection))
+        with spoken(options.target):
+            for change in plan.changes:
+                executor.carry_out(change, kind.render(change), path_of(change.table.schema, options.search_path))
+            left, _ = _planned(kind, connection, options, read_tables(connection))
     except PgsteadError as error:
         error.data["applied"] = [step(one.change, one.sql, one.seconds) for one in executor.done]
         raise

@@ -75,6 +75,7 @@ class Executor:
         begin = f"BEGIN; SET LOCAL lock_timeout = '{wait}'; SET LOCAL statement_timeout = '{most}'"
         text = "; ".join([begin, f"SET LOCAL search_path = {search_path}", *statements, "COMMIT"])
         seen: tuple[str, ...] = ()
+        sight = Sight()
         for attempt in range(self.limits.lock_attempts):
             if attempt:
                 self._back_off(attempt)
@@ -113,6 +114,7 @@ class Executor:
         """A build or drop outside a transaction. What a failed build leaves is dropped before anything is raised."""
         self._outlive_old_transactions(change)
         execute(self.connection, f"SET search_path = {search_path}")
+        sight = Sight()
         try:
             for attempt in range(1, BUILD_ATTEMPTS + 1):
                 what = f"{change.action} {change.object}"
@@ -165,7 +167,8 @@ class Executor:
             return
         name = QualifiedName(change.table.schema, change.leaves).sql
         try:
-            with self.watcher.watching(f"clean up {change.object}", self.limits.lock_timeout_ms / 1000):
+            patience = min(self.limits.lock_timeout_ms / 1000, self.limits.build_wait_seconds)
+            with self.watcher.watching(f"clean up {change.object}", patience):
                 execute(self.connection, f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         except driver.Error as error:
             self.watcher.log(f"pgstead: {change.object} is left for the next run to drop: {str(error).strip()}")

@@ -20,7 +20,7 @@ from . import check_constraint as check_sql
 from . import foreign_key as foreign_key_sql
 from . import index as index_sql
 from . import ledger
-from .canonical import answers
+from .canonical import Answer, answers, path_of
 from .engine import raise_if_any, refusals
 from .tables import read_names
 
@@ -91,7 +91,7 @@ class Indexes:
     def plan(self) -> Plan:
         return index_plan.plan(self.forms, self.observed, self.rules)
 
-    def verify(self, connection: Any, plan: Plan) -> None:
+    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> None:
         """Whether rows are unique is found out by the build itself, which leaves nothing behind."""
 
     def render(self, change: Change) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class ForeignKeyIndexes:
     chosen: foreign_key.Choice
     create: bool
     purge: bool = False
-    missing: tuple[dict[str, Any], ...] = field(init=False, default=())
+    missing: tuple[dict[str, Any], ...] | None = field(init=False, default=None)  # when first observed
     indexes: Indexes = field(init=False)
     count: int = 0  # nobody knows before the tables are there
 
@@ -116,8 +116,9 @@ class ForeignKeyIndexes:
         found = index_sql.read_indexes(connection)
         own = frozenset(name for name, index in found.items() if owner_of(index.comment) == foreign_key.OWNER)
         serving = foreign_key_sql.read_serving(connection)
-        bare = foreign_key.uncovered(keys, serving, frozenset())
-        self.missing = tuple(foreign_key.described(key, tables) for key in bare)
+        if self.missing is None:
+            bare = foreign_key.uncovered(keys, serving, frozenset())
+            self.missing = tuple(foreign_key.described(key, tables) for key in bare)
         wanted = foreign_key.uncovered(keys, serving, own) if self.create else ()
         self.indexes = Indexes(foreign_key.indexes_for(wanted), foreign_key.OWNER, self.purge and self.create)
         self.indexes.observe(connection, tables)
@@ -132,8 +133,8 @@ class ForeignKeyIndexes:
         # other indexes of these tables are nobody's fault here
         return replace(self.indexes.plan(), unmanaged=())
 
-    def verify(self, connection: Any, plan: Plan) -> None:
-        self.indexes.verify(connection, plan)
+    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> None:
+        self.indexes.verify(connection, plan, search_path)
 
     def render(self, change: Change) -> tuple[str, ...]:
         return index_sql.render(change)
@@ -167,16 +168,46 @@ class CheckConstraints:
         found, warnings = answers(
             connection, [check_sql.trial(check) for check in asked], check_sql.read_tried, search_path
         )
-        raise_if_any(refusals([f"{check.position} ({check.name})" for check in asked], found))
         texts = {check.position: answer.text for check, answer in zip(asked, found, strict=True)}
+        refused = [(check, answer) for check, answer in zip(asked, found, strict=True) if answer.refusal]
+        settled: dict[str, str] = {}
+        for check, answer in refused:
+            understood = self._by_meaning(connection, check, answer, search_path)
+            if understood:
+                texts[check.position] = check_sql.definition(check.expression, check.no_inherit)
+                settled |= understood
+        left = [(check, answer) for check, answer in refused if not texts[check.position]]
+        raise_if_any(
+            refusals([f"{check.position} ({check.name})" for check, _ in left], [answer for _, answer in left])
+        )
         self.forms = tuple(checks.Declared(check, texts.get(check.position)) for check in self.declared)
-        pairs = sorted(checks.unsettled(self.forms, self.observed))
+        pairs = sorted(pair for pair in checks.unsettled(self.forms, self.observed) if pair[1] not in settled)
         trials = [check_sql.text_trial(table, text) for table, text in pairs]
         again, _ = answers(connection, trials, check_sql.read_tried, search_path)
-        settled = {text: answer.text or text for (_, text), answer in zip(pairs, again, strict=True)}
+        settled |= {text: answer.text or text for (_, text), answer in zip(pairs, again, strict=True)}
         self.rules = checks.Rules(self.purge, settled)
         raise_if_any(checks.check_all(self.forms, self.observed, self.rules))
         return warnings
+
+    def _by_meaning(
+        self, connection: Any, check: checks.CheckConstraint, answer: Answer, search_path: Sequence[str]
+    ) -> dict[str, str]:
+        """Where only the real table will do, let the planner say what the declared and the observed text mean."""
+        if not check_sql.needs_the_real_table(answer):
+            return {}
+        path = path_of(check.table.schema, search_path)
+        meant = check_sql.meaning(connection, check.table, check.expression, path)
+        found: dict[str, str | None] = {}
+        if meant:
+            found[check_sql.definition(check.expression, check.no_inherit)] = meant
+        for name in (check.name, checks.temporary_name(check.name)):
+            there = self.observed.checks.get((check.table, name))
+            if found and there:
+                expression = there.text.removeprefix("CHECK ").removesuffix(" NO INHERIT")
+                found[there.text] = check_sql.meaning(connection, check.table, expression, path)
+        return {
+            text: meaning + " NO INHERIT" * text.endswith(" NO INHERIT") for text, meaning in found.items() if meaning
+        }
 
     def busy(self) -> tuple[str, ...]:
         return ()
@@ -184,17 +215,23 @@ class CheckConstraints:
     def plan(self) -> Plan:
         return checks.plan(self.forms, self.observed, self.rules)
 
-    def verify(self, connection: Any, plan: Plan) -> None:
+    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> None:
         """Count the rows that contradict what is to be validated, before anything is changed."""
-        found = []
+        by_table: dict[QualifiedName, list[checks.Declared]] = {}
         for change in plan.changes:
-            if change.action != "validate":
-                continue
-            item = next(i for i in self.forms if i.check.table == change.table and self._validates(i, change))
-            count, sample = check_sql.violations(connection, change.table, item.text or "")
-            if count:
-                name = f"{item.check.position} ({item.check.name})"
-                found.append(f"{name}: {count} rows of {change.table} contradict it, among them {', '.join(sample)}")
+            if change.action == "validate":
+                item = next(i for i in self.forms if i.check.table == change.table and self._validates(i, change))
+                by_table.setdefault(change.table, []).append(item)
+        found = []
+        for table, items in by_table.items():
+            path = path_of(table.schema, search_path)
+            counted = check_sql.violations(connection, table, [item.text or "" for item in items], path)
+            found += [
+                f"{item.check.position} ({item.check.name}): {count} rows of {table} contradict it, among them "
+                + ", ".join(sample)
+                for item, (count, sample) in zip(items, counted, strict=True)
+                if count
+            ]
         if found:
             advice = "Nothing was changed. Put the rows right, or declare validated: false to hold new rows only"
             raise ViolatingRows(f"{'; '.join(found)}. {advice}", {"violations": found})

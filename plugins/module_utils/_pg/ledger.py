@@ -12,7 +12,15 @@ from .._core.errors import PermissionDenied
 from .._core.names import QualifiedName, literal
 from .connection import driver, execute, rows
 
-_EXISTS = "SELECT pg_catalog.to_regclass('pgstead.{}') IS NOT NULL"
+_TABLES = """
+SELECT c.relname, r.rolname, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+       AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
+       AND pg_catalog.has_table_privilege(c.oid, 'DELETE')
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+WHERE n.nspname = 'pgstead' AND c.relname IN ('made', 'loaded')
+"""
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS pgstead;
 CREATE TABLE IF NOT EXISTS pgstead.made (
@@ -31,26 +39,37 @@ FROM pgstead.made WHERE kind = %s
 
 
 def prepare(connection: Any) -> None:
-    """Create the schema where it is missing. Raises PermissionDenied."""
-    if _exists(connection, "made") and _exists(connection, "loaded"):
+    """Create the schema where it is missing. Raises PermissionDenied where this role cannot write into it."""
+    if _there(connection) == {"made", "loaded"}:
         return
     try:
         execute(connection, f"BEGIN; {_CREATE}; COMMIT")
     except driver.errors.InsufficientPrivilege as error:
         execute(connection, "ROLLBACK")
+        ((role, database),) = rows(connection, "SELECT current_user, pg_catalog.current_database()")
         raise PermissionDenied(
-            f"{' '.join(str(error).split())}: the schema pgstead remembers what was made. Connect once as a role that may "
-            "create schemas in this database, for example its owner"
+            f"role {role} cannot make the schema pgstead, in which the collection notes what it made: "
+            f"{str(error).strip()}. Grant it CREATE on the database {database}, or act as the database's owner "
+            "(session_role)"
         ) from error
 
 
-def _exists(connection: Any, table: str) -> bool:
-    return bool(rows(connection, _EXISTS.format(table))[0][0])
+def _there(connection: Any) -> set[str]:
+    """Return which of the tables exist. Raises PermissionDenied where they are somebody else's."""
+    found = rows(connection, _TABLES)
+    closed = sorted({owner for _, owner, allowed in found if not allowed})
+    if closed:
+        ((role,),) = rows(connection, "SELECT current_user")
+        raise PermissionDenied(
+            f"role {role} has no rights in the schema pgstead, in which the collection notes what it made; it belongs "
+            f"to {closed[0]}: act as that role (session_role)"
+        )
+    return {name for name, _, _ in found}
 
 
 def made(connection: Any, kind: str) -> dict[tuple[QualifiedName, str], str]:
     """Return (table, name) → since when, of all objects of a kind."""
-    if not _exists(connection, "made"):
+    if "made" not in _there(connection):
         return {}
     return {
         (QualifiedName(schema, table), name): since for schema, table, name, since in rows(connection, _MADE, (kind,))
@@ -71,7 +90,7 @@ def forget(kind: str, table: QualifiedName, name: str) -> str:
 
 def loaded(connection: Any, what: str, sha256: str) -> bool:
     """Say whether this content was run already."""
-    if not _exists(connection, "loaded"):
+    if "loaded" not in _there(connection):
         return False
     sql = "SELECT count(*) FROM pgstead.loaded WHERE what = %s AND sha256 = %s"
     return bool(rows(connection, sql, (what, sha256))[0][0])

@@ -16,7 +16,7 @@ from .._core.script import Statement
 from . import ledger
 from .canonical import path_of
 from .connection import connect, driver, execute, rows
-from .engine import Options
+from .engine import Options, spoken
 from .session import one_run_at_a_time, session
 from .watch import Watcher
 
@@ -28,7 +28,7 @@ _TRANSACTION = "SELECT pg_catalog.pg_current_xact_id()::text"
 
 def load(scripts: Sequence[Script], schema: str, told: Options) -> tuple[str, ...]:
     """Run the scripts that have not run, all or none of them; return their names. In check mode, only return them."""
-    with session(told.target, told.role) as connection:
+    with spoken(told.target), session(told.target, told.role) as connection:
         if told.check_mode or not _new(connection, scripts):
             return _names(_new(connection, scripts))
         with one_run_at_a_time(connection, told.limits.run_wait_seconds), connect(told.target) as eyes:
@@ -42,7 +42,7 @@ def load(scripts: Sequence[Script], schema: str, told: Options) -> tuple[str, ..
 
 def run_once(sha256: str, run: Callable[[], None], told: Options) -> bool:
     """Run what `run` does once, and note it afterwards; return whether it was, or in check mode would be, run."""
-    with session(told.target, told.role) as connection:
+    with spoken(told.target), session(told.target, told.role) as connection:
         if told.check_mode or ledger.loaded(connection, COMMAND, sha256):
             return not ledger.loaded(connection, COMMAND, sha256)
         with one_run_at_a_time(connection, told.limits.run_wait_seconds):

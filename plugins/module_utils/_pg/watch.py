@@ -18,7 +18,7 @@ LINE_SECONDS = 10  # between two log lines about the same phase
 QUERY_CHARACTERS = 120
 
 _BLOCKERS = """
-SELECT a.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), coalesce(a.state, a.backend_type),
+SELECT a.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), coalesce(a.state, a.backend_type, '?'),
        coalesce(extract(epoch FROM now() - coalesce(a.xact_start, a.backend_start)), 0)::int, coalesce(a.query, '')
 FROM pg_catalog.pg_stat_activity a
 WHERE a.pid = ANY(pg_catalog.pg_blocking_pids(%s))
@@ -30,7 +30,7 @@ FROM pg_catalog.pg_stat_progress_create_index p WHERE p.pid = %s
 """
 # transactions of this database that a CONCURRENTLY would wait for in the end
 _OLD = r"""
-SELECT a.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), coalesce(a.state, a.backend_type),
+SELECT a.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), coalesce(a.state, a.backend_type, '?'),
        extract(epoch FROM now() - a.xact_start)::int, coalesce(a.query, '')
 FROM pg_catalog.pg_stat_activity a
 WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()
