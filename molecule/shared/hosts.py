@@ -13,9 +13,13 @@ from typing import Any
 
 import psycopg2
 import testinfra
+import yaml
 
-VERSIONS = {"pgstead-bookworm": 15, "pgstead-trixie": 17}
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+VERSIONS: dict[str, int] = {
+    path.stem: yaml.safe_load(path.read_text())["postgresql_version"]
+    for path in sorted((SCENARIO / "inventory" / "host_vars").glob("*.yml"))
+}
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 

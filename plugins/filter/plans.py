@@ -15,6 +15,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core import databases
 from ansible_collections.pgstead.ops.plugins.module_utils._core import scram
 from ansible_collections.pgstead.ops.plugins.module_utils._core.kernel import kernel_values
 from ansible_collections.pgstead.ops.plugins.module_utils._core.pooler_plan import plan_pooler
+from ansible_collections.pgstead.ops.plugins.module_utils._core.schema_plan import plan_schema, summary
 from ansible_collections.pgstead.ops.plugins.module_utils._core.server_plan import plan_server
 from ansible_collections.pgstead.ops.plugins.module_utils._core.tuning import Resources
 from ansible_collections.pgstead.ops.plugins.module_utils._core.tuning import tune as compute
@@ -55,6 +56,16 @@ def pooler_plan(spec: Mapping[str, Any], facts: Mapping[str, Any], available: in
     return plan_pooler(spec, facts, available).as_data()
 
 
+def schema_plan(items: Sequence[Mapping[str, Any]], contents: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the calls of the schema modules, and what is wrong with them; `contents` has the texts of scripts by path."""
+    return plan_schema(items, contents or {}).as_data()
+
+
+def schema_summary(plan: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
+    """Return lines, database by database: what the calls of a plan came to."""
+    return summary(plan, results)
+
+
 def login_secrets(items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the declared secret of each login role, by role."""
     found = db.databases(items, "C.UTF-8")
@@ -88,6 +99,8 @@ class FilterModule:
             "server_plan": server_plan,
             "kernel_plan": kernel_plan,
             "pooler_plan": pooler_plan,
+            "schema_plan": schema_plan,
+            "schema_summary": schema_summary,
             "login_secrets": login_secrets,
             "without_secrets": without_secrets,
             "scram_verifier": scram_verifier,

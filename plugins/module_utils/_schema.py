@@ -105,7 +105,8 @@ def run_kind(kind: Kind, noun: str, params: Mapping[str, Any], context: Context)
         except DatabaseMissing:
             if not context.check_mode:
                 raise
-    message = f"{kind.count} {noun} would follow: there is no database {params['login_db']} to ask yet"
+    follows = f"{kind.count} {noun} would follow: " if kind.count else ""
+    message = f"{follows}there is no database {params['login_db']} to ask yet"
     return Outcome(bool(kind.count), {**_empty(), "msg": message})
 
 

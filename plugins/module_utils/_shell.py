@@ -6,18 +6,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ._core.errors import PgsteadError
 
 
+class Command(Protocol):
+    """Runs a program without a shell, and returns its exit code, output and errors."""
+
+    def __call__(
+        self, argv: Sequence[str], environment: Mapping[str, str] | None = None, directory: str | None = None
+    ) -> tuple[int, str, str]: ...
+
+
 @dataclass(frozen=True)
 class Context:
     """What a job may use of its surroundings: commands, and whether it may change anything."""
 
-    run: Callable[[Sequence[str]], tuple[int, str, str]]
+    run: Command
     check_mode: bool
     log: Callable[[str], None] = lambda _line: None  # into the journal of the machine that the module runs on
 
@@ -39,9 +47,11 @@ def run(argument_spec: Mapping[str, Any], job: Job) -> None:
     """Run a job as an Ansible module that supports check mode and diff mode."""
     module = AnsibleModule(argument_spec=dict(argument_spec), supports_check_mode=True)
 
-    def command(argv: Sequence[str]) -> tuple[int, str, str]:
-        environment = {"LC_ALL": "C.UTF-8", "LANGUAGE": "C"}
-        code, out, err = module.run_command(list(argv), environ_update=environment, use_unsafe_shell=False)
+    def command(
+        argv: Sequence[str], environment: Mapping[str, str] | None = None, directory: str | None = None
+    ) -> tuple[int, str, str]:
+        words = {"LC_ALL": "C.UTF-8", "LANGUAGE": "C", **(environment or {})}
+        code, out, err = module.run_command(list(argv), environ_update=words, cwd=directory, use_unsafe_shell=False)
         return code, out, err
 
     try:

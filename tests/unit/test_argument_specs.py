@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.pgstead.ops.plugins.modules import check_constraints, indexes
+
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 NAMES = sorted(path.name for path in ROLES.glob("*") if path.is_dir())
 
@@ -84,3 +86,21 @@ def test_a_default_in_the_argument_spec_is_the_one_in_defaults(role: str) -> Non
 def test_every_option_has_a_type_and_a_description(role: str) -> None:
     bare = [path for path, option in walk(options_of(role)) if not (option.get("type") and option.get("description"))]
     assert bare == []
+
+
+@pytest.mark.parametrize("module", [indexes, check_constraints], ids=["indexes", "check_constraints"])
+def test_what_the_inventory_declares_is_what_the_module_takes(module: Any) -> None:
+    """The items pass through the role as they are, so the role's description of them is the module's."""
+    kind = module.__name__.rpartition(".")[2]
+
+    def shape(options: dict[str, Any]) -> dict[str, Any]:
+        kept = ("type", "elements", "required", "default", "choices")
+        return {name: {key: option[key] for key in kept if key in option} for name, option in options.items()}
+
+    declared = options_of("postgresql")["pgstead_databases"]["options"][kind]
+    assert shape(declared["options"]) == shape(module.ARGUMENTS[kind]["options"])
+
+
+def test_the_schema_role_finds_the_keys_of_databases_where_it_looks() -> None:
+    path = ROLES / "schema" / "../postgresql/meta/argument_specs.yml"
+    assert "indexes" in load(path)["argument_specs"]["main"]["options"]["pgstead_databases"]["options"]

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.pooler_plan import plan_pooler
+from ansible_collections.pgstead.ops.plugins.module_utils._core.schema_plan import plan_schema
 from ansible_collections.pgstead.ops.plugins.module_utils._core.server_plan import plan_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,3 +140,13 @@ def test_an_unfilled_vault_is_refused_by_name() -> None:
     problems = [str(problem) for problem in plan_server(spec("postgresql", variables), FACTS).problems]
     assert len(problems) == 2
     assert problems[0].startswith("pgstead_databases[0].application_role.password: is missing")
+
+
+def test_what_the_single_example_has_as_a_comment_is_accepted_too() -> None:
+    """Whoever takes the comment signs away finds a schema that works."""
+    lines = (ROOT / "inventories/single/group_vars/all/main.yml").read_text(encoding="utf-8").splitlines()
+    keys = "migrate_command|check_constraints|indexes|foreign_key_indexes"
+    taken = [line.replace("# ", "", 1) for line in lines if re.match(rf"    # ((?:{keys}):|  - )", line)]
+    found = yaml.safe_load("\n".join(taken))
+    assert set(found) == set(keys.split("|"))
+    assert [str(problem) for problem in plan_schema([{"name": "shop", "owner": "o", **found}], {}).problems] == []

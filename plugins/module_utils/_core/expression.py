@@ -12,18 +12,18 @@ _ESCAPED = r"'(?:[^'\\]|''|\\.)*+'"
 _GAP = r"(?:[ \t\f\v]|--[^\n\r]*)*+[\n\r](?:[ \t\f\v\n\r]|--[^\n\r]*[\n\r])*+"
 _LETTER = r"A-Za-z_\x80-\U0010ffff"
 _TAG = rf"(?:[{_LETTER}][{_LETTER}0-9]*)?"
-_TOKEN = re.compile(
+TOKEN = re.compile(
     rf"""
     (?P<skip> [eE]{_ESCAPED}(?:{_GAP}{_ESCAPED})*+(?!{_GAP}')   # a string with backslash escapes
       | '(?:[^']|'')*+'                           # a string
       | "(?:[^"]|"")*+"                           # a quoted name
-      | \$(?P<tag>{_TAG})\$.*?\$(?P=tag)\$         # a dollar-quoted string
-      | --[^\n\r]* )
+      | \$(?P<tag>{_TAG})\$.*?\$(?P=tag)\$ )       # a dollar-quoted string
+    | (?P<space> \s+ | --[^\n\r]* )
     | (?P<comment> /\* )
     | (?P<open> \( ) | (?P<close> \) ) | (?P<end> ; )
     | (?P<torn> [eE]?' | " | \${_TAG}\$ )         # a quotation mark that nothing closes
     | [0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?     # what follows a number is no part of it
-    | [{_LETTER}][{_LETTER}0-9$]* | .
+    | (?P<word> [{_LETTER}][{_LETTER}0-9$]* ) | (?P<backslash> \\ ) | .
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -33,11 +33,11 @@ def complaint(text: str) -> str | None:
     """Say why a text is not one expression (parentheses, quotation marks, semicolons), or return None."""
     depth = position = 0
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        match = TOKEN.match(text, position)
         assert match
         kind, position = match.lastgroup, match.end()
         if kind == "comment":
-            position = _comment_end(text, match.start())
+            position = comment_end(text, match.start())
             if not position:
                 return "a comment (/*) is not closed"
         if kind == "torn":
@@ -50,7 +50,7 @@ def complaint(text: str) -> str | None:
     return "a parenthesis is not closed" if depth else None
 
 
-def _comment_end(text: str, start: int) -> int:
+def comment_end(text: str, start: int) -> int:
     """Return where a comment that begins here ends (they nest), or 0."""
     depth = 0
     for match in re.compile(r"/\*|\*/").finditer(text, start):

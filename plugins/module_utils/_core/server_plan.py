@@ -21,6 +21,7 @@ from .hba import HbaLine, IdentLine
 from .inventory import addresses, strings
 from .kernel import OPEN_FILES, open_files
 from .preflight import Expectation, resources, verdict
+from .schema_plan import plan_schema
 from .settings import Fragment, as_text, check, literal, merge
 from .tuning import PROFILES, STORAGES, Resources, Setting, budget, tune
 from .units import parse_count
@@ -188,4 +189,5 @@ def packages(version: int) -> tuple[str, ...]:
 
 def _databases(spec: Mapping[str, Any]) -> tuple[Problem, ...]:
     found = db.databases(spec["databases"], str(spec["locale"]), str(spec["encoding"]))
-    return db.check(found, str(spec["monitoring_role"]))
+    # what only the schema role will use is refused here, too: before a host is touched is the best time
+    return (*db.check(found, str(spec["monitoring_role"])), *plan_schema(spec["databases"], {}).problems)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._core.errors import LockNotAcquired, SessionRefused
 from .._core.names import quote
-from .connection import Target, connect, execute, rows
+from .connection import Target, connect, driver, execute, rows
 
 # "pgstead" in hexadecimal digits, as far as a lock's key goes; the kind of lock comes second
 LOCK_CLASS, LOCK_SCHEMA = 0x70677374, 1
@@ -56,8 +56,15 @@ def session(target: Target, role: str = "") -> Iterator[Any]:
             )
         _set_up(connection)
         if role:
-            execute(connection, f"SET ROLE {quote(role)}")
+            _act_as(connection, role, user)
         yield connection
+
+
+def _act_as(connection: Any, role: str, user: str) -> None:
+    try:
+        execute(connection, f"SET ROLE {quote(role)}")
+    except driver.Error as error:
+        raise SessionRefused(f"session_role: {user} cannot act as {role}: {' '.join(str(error).split())}") from error
 
 
 @contextmanager

@@ -1,0 +1,2 @@
+CREATE TABLE half_way (id int);
+COMMIT;

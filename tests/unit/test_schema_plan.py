@@ -1,0 +1,134 @@
+"""pgstead_databases become calls of the schema modules; what is wrong is named with its place; results become lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.filter.plans import FilterModule
+from ansible_collections.pgstead.ops.plugins.module_utils._core.schema_plan import plan_schema, summary
+from ansible_collections.pgstead.ops.plugins.module_utils._core.server_plan import plan_server
+
+CHECK = {"table": "orders", "name": "positive", "expression": "total >= 0"}
+INDEX = {"table": "orders", "columns": ["user_id"]}
+
+
+def problems(database: dict[str, Any], contents: dict[str, str] | None = None) -> list[str]:
+    found = plan_schema([{"name": "first", "owner": "o"}, {"name": "shop", "owner": "o", **database}], contents or {})
+    return [str(problem) for problem in found.problems]
+
+
+def test_a_database_becomes_one_call_of_each_kind() -> None:
+    shop = {
+        "name": "shop",
+        "owner": "boss",
+        "schemas": ["app", "public"],
+        "extensions": ["pg_trgm", {"name": "btree_gist", "schema": "tools"}, {"name": "bloom"}],
+        "load_sql": ["a.sql", "b.sql"],
+        "indexes": [INDEX],
+        "check_constraints": [CHECK],
+        "foreign_key_indexes": "create",
+    }
+    plain = {"name": "plain", "owner": "o", "migrate_command": "/opt/migrate 1.2", "indexes": []}
+    gone = {"name": "gone", "owner": "o", "state": "absent", "load_sql": ["x.sql"], "indexes": "nonsense"}
+    data = FilterModule().filters()["schema_plan"]([shop, gone, plain, {"name": "bare", "owner": "o"}])
+    base = {
+        "database": "shop",
+        "role": "boss",
+        "schema": "app",
+        "search_path": ["app", "public", "tools"],
+    }
+    other = {"database": "plain", "role": "o", "schema": "public", "search_path": ["public"]}
+    assert data == {
+        "problems": [],
+        "migrations": [
+            {**base, "scripts": ["a.sql", "b.sql"], "command": None},
+            {**other, "scripts": [], "command": "/opt/migrate 1.2"},
+        ],
+        "check_constraints": [{**base, "declared": [CHECK]}],
+        "indexes": [{**base, "declared": [INDEX]}, {**other, "declared": []}],
+        "foreign_key_indexes": [{**base, "mode": "create", "exclude": [], "minimum_size": "0MB"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("database", "said"),
+    [
+        ({"load_sql": ["a"], "migrate_command": "b"}, ["load_sql: and migrate_command exclude each other"]),
+        ({"migrate_command": "run 'it"}, ["migrate_command: \"run 'it\": No closing quotation"]),
+        ({"indexes": {"table": "t"}}, ["indexes: {'table': 't'} is not a list"]),
+        ({"indexes": "{{ nothing }}"}, ["indexes: '{{ nothing }}' is not a list"]),
+        ({"indexes": ["orders", {"columns": ["a"]}]}, ["indexes[0]: needs table", "indexes[1]: needs table"]),
+        ({"check_constraints": [{"table": "t", "name": None}]}, ["check_constraints[0]: needs table and name"]),
+        (
+            {"indexes": [INDEX, {"table": "orders"}], "check_constraints": [CHECK, CHECK, {**CHECK, "expression": "a)"}]},
+            ["check_constraints[1] (positive):", "check_constraints[2] (positive):", "indexes[1] (orders): columns is empty"],
+        ),
+        ({"foreign_key_indexes": "always"}, ["foreign_key_indexes: 'always' is not one of create, report"]),
+        ({"foreign_key_indexes": ["create"]}, ["foreign_key_indexes: ['create'] is neither create, report nor a mapping"]),
+        ({"foreign_key_indexes": {"made": "create"}}, ["foreign_key_indexes: {'made': 'create'} is neither"]),
+        ({"foreign_key_indexes": {"exclude": ["t"]}}, ["foreign_key_indexes.exclude: is a list of items with table"]),
+        ({"foreign_key_indexes": {"exclude": [{"table": "a.b.c"}]}}, ["foreign_key_indexes.exclude[0]: 'a.b.c' is not a name"]),
+        ({"foreign_key_indexes": {"minimum_size": "8mb"}}, ["foreign_key_indexes.minimum_size: '8mb' has no size unit"]),
+        ({"foreign_key_indexes": {"mode": None, "exclude": [{"table": "t"}], "minimum_size": "8MB"}}, []),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_place(database: dict[str, Any], said: list[str]) -> None:
+    found = problems(database)
+    assert len(found) == len(said), found
+    for problem, words in zip(found, said, strict=True):
+        assert problem.startswith(f"pgstead_databases[1].{words}")
+
+
+def test_scripts_are_read_before_one_of_them_runs() -> None:
+    contents = {"/a.sql": "SELECT 1;\nCOMMIT;", "/b.sql": "SELECT '"}
+    assert problems({"load_sql": ["/a.sql", "/b.sql", "/not-read.sql"]}, contents) == [
+        (
+            "pgstead_databases[1].load_sql /a.sql: line 2: COMMIT is for transactions, and all scripts together are one "
+            "already: leave it out"
+        ),
+        "pgstead_databases[1].load_sql /b.sql: line 1: a quotation mark is not closed",
+    ]
+
+
+def test_provisioning_refuses_it_too(spec: dict[str, Any], facts: dict[str, Any]) -> None:
+    """A host is not made for databases that the next play will refuse."""
+    spec["databases"][0]["indexes"] = [{"table": "orders"}]
+    found = [str(problem) for problem in plan_server(spec, facts).problems]
+    assert len(found) == 1
+    assert found[0].startswith("pgstead_databases[0].indexes[0] (orders): columns is empty")
+
+
+def results(**told: Any) -> dict[str, Any]:
+    return {"results": [{"item": {"database": "shop"}, **told}]}
+
+
+def test_the_summary_goes_database_by_database() -> None:
+    shop = {"database": "shop", "scripts": ["a.sql"], "command": None, "mode": "report"}
+    other = {"database": "other", "scripts": [], "command": "migrate"}
+    plan = {"migrations": [shop, other], "indexes": [shop], "check_constraints": [], "foreign_key_indexes": [shop]}
+    found = {
+        "migrations": results(msg="ran a.sql"),
+        "indexes": results(msg="1 indexes changed in 2 steps", drift=["x was dropped"], unmanaged=["a", "b"]),
+        "check_constraints": {"skipped": True},
+        "foreign_key_indexes": results(
+            msg="1 foreign keys have no index",
+            missing=[{"table": "public.t", "constraint": "t_fkey", "table_size": "16 kB", "columns": ["a"]}],
+        ),
+    }
+    assert summary(plan, found) == [
+        "shop: load_sql: ran a.sql",
+        "shop: indexes: 1 indexes changed in 2 steps",
+        "shop: indexes: x was dropped",
+        "shop: indexes: 2 that nobody declared are left alone",
+        "shop: foreign key indexes: 1 foreign keys have no index",
+        "shop: foreign key indexes: without one are t_fkey of public.t (16 kB)",
+        "other: migrate_command is left alone (schema_migrate)",
+    ]
+    assert summary(plan, {"migrations": results(msg="would run a.sql")})[:3] == [
+        "shop: load_sql: would run a.sql",
+        "shop: indexes: to be compared when that has run",
+        "shop: foreign key indexes: to be compared when that has run",
+    ]
+    assert summary({}, {}) == []
