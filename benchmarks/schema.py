@@ -104,10 +104,10 @@ def satisfied(runner: Runner, database: str) -> int:
 
 def measure_apply(runner: Runner, steps: Steps, rounds: int, peer_rounds: int, items: list[Item]) -> dict[str, Any]:
     """First applies, each on a copy of its own."""
-    found: dict[str, Any] = {"pgstead": [], "psql": [], "peer": [], "modules": [], "left": []}
+    found: dict[str, Any] = {"pgstead": [], "psql": [], "play": [], "peer": [], "modules": [], "left": []}
     for number in range(rounds):
         cases = ["pgstead", "psql"] if number % 2 == 0 else ["psql", "pgstead"]
-        for case in [*cases, *(["peer"] if number < peer_rounds else [])]:
+        for case in [*cases, *(["play", "peer"] if number < peer_rounds else [])]:
             database = f"schema_{case}"
             if case == "pgstead":
                 runner.pack(database if number else runner.copy(database))
@@ -121,7 +121,8 @@ def measure_apply(runner: Runner, steps: Steps, rounds: int, peer_rounds: int, i
                 seconds = run_script(runner, database, script(steps))
                 found["left"].append(satisfied(runner, database))
             else:
-                seconds = runner.playbook(runner.loop(database, items))[0]
+                tasks = runner.tasks(database) if case == "play" else runner.loop(database, items)
+                seconds = runner.playbook(tasks)[0]
             found[case].append(seconds)
             print(f"first apply {number + 1}/{rounds}  {case:<8} {seconds:7.1f} s", flush=True)
     return found
@@ -153,30 +154,31 @@ def measure_no_op(runner: Runner, rounds: int, items: list[Item], scale: float) 
     return found
 
 
-def breakdown(runner: Runner) -> None:
-    """Where the time of the plain no-op goes, medians of five runs."""
-    rows: dict[str, list[str]] = {}
-    totals = []
+def breakdown(runner: Runner, rounds: int) -> dict[str, dict[str, float]]:
+    """Where the time of the no-op goes, as plain Python modules: medians in seconds, by module and timer."""
+    found = {}
     for name in MODULES:
         path, seen = runner.argument_file(name, "schema_pgstead"), []
-        for _ in range(5):
+        for _ in range(rounds):
             command = [sys.executable, str(REPOSITORY / "benchmarks" / "_schema_breakdown.py"), name, str(path)]
             done = subprocess.run(
                 [*command, str(time.time())], env=runner.environment, capture_output=True, text=True, check=True
             )
             seen.append(json.loads(done.stderr.splitlines()[-1]))
-        for label in seen[0] | seen[-1]:
-            value = summarise([one.get(label, 0.0) for one in seen]).median
-            rows.setdefault(label, [label] + ["-"] * len(MODULES))[1 + MODULES.index(name)] = f"{value * 1000:.0f}"
-        totals.append(f"{summarise([sum(one.values()) for one in seen]).median * 1000:.0f}")
-    print("\n" + table(["no-op, ms", *MODULES], [*rows.values(), ["sum", *totals]]))
+        found[name] = {label: summarise([one.get(label, 0.0) for one in seen]).median for label in seen[0]}
+    return found
 
 
 def print_figures(found: Mapping[str, Any], scale: float) -> None:
     """The tables."""
     rows = []
     titles = {
-        "apply": {"pgstead": "first apply, modules", "psql": "first apply, psql", "peer": "first apply, loop"},
+        "apply": {
+            "pgstead": "first apply, modules",
+            "psql": "first apply, psql",
+            "play": "first apply, ansible-playbook",
+            "peer": "first apply, loop",
+        },
         "no_op": {
             "packed": "no-op, modules",
             "plain": "no-op, modules as python -m",
@@ -194,6 +196,12 @@ def print_figures(found: Mapping[str, Any], scale: float) -> None:
                 rows.append([title, show(seen), f"{seen.low:.2f} … {seen.high:.2f}", str(seen.n)])
     if rows:
         print("\n" + table(["", "seconds ± MAD", "spread", "n"], rows))
+    if "breakdown" in found:
+        labels = dict.fromkeys(label for one in found["breakdown"].values() for label in one)
+        cells = {label: [one.get(label, 0.0) for one in found["breakdown"].values()] for label in labels}
+        cells["all"] = [sum(one.values()) for one in found["breakdown"].values()]
+        parts = [[label, *(f"{value * 1000:.0f}" for value in values)] for label, values in cells.items()]
+        print("\n" + table(["no-op as python -m, ms", *MODULES], parts))
     if "writers" in found:
         lines = [
             [name, *(f"{figures[case]['longest'] * 1000:.0f}" for case in ("alone", "applied", "in the way"))]
@@ -225,7 +233,7 @@ def measure(runner: Runner, options: argparse.Namespace) -> dict[str, Any]:
     """Everything asked for."""
     parts, size = options.only.split(","), data.QUICK if options.quick else data.FULL
     print("filling the database …", flush=True)
-    found: dict[str, Any] = {"data": fill(runner.server, size)}
+    found: dict[str, Any] = {"load_at_start": round(os.getloadavg()[0], 2), "data": fill(runner.server, size)}
     print(", ".join(f"{name} {value}" for name, value in found["data"].items()), flush=True)
     steps = runner.modules(runner.copy("schema_bare"), check=True).steps
     items = loop_items(steps)
@@ -239,13 +247,11 @@ def measure(runner: Runner, options: argparse.Namespace) -> dict[str, Any]:
     else:
         for name in ("schema_pgstead", "schema_peer"):
             run_script(runner, runner.copy(name), script(steps))
-    if options.breakdown:
-        breakdown(runner)
-        return found
-    if "no-op" in parts:
-        rounds = options.no_op_rounds or (2 if options.quick else 5)
+    rounds = options.no_op_rounds or (2 if options.quick else 5)
+    if "no-op" in parts and not options.breakdown:
         found["no_op"] = measure_no_op(runner, rounds, items, scale)
-    if "writers" in parts:
+    found["breakdown"] = breakdown(runner, max(rounds, 5))
+    if "writers" in parts and not options.breakdown:
         runner.server.query("CREATE DATABASE schema_writers", "postgres")
 
         def apply(module: str, declared: Mapping[str, Any]) -> Mapping[str, Any]:
