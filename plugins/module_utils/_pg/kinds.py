@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,12 +47,17 @@ class Indexes:
         return len(self.declared)
 
     def observe(self, connection: Any, tables: Tables) -> None:
+        self.observe_with(connection, tables, index_sql.read_indexes(connection))
+
+    def observe_with(
+        self, connection: Any, tables: Tables, found: Mapping[QualifiedName, indexes.ObservedIndex]
+    ) -> None:
+        """Read the rest, where the indexes were read already."""
         self.problems = index_plan.check_tables(self.declared, tables)
         made = {
             QualifiedName(table.schema, name): since
             for (table, name), since in ledger.made(connection, indexes.KIND).items()
         }
-        found = index_sql.read_indexes(connection)
         self.default_tablespace = index_sql.default_tablespace(connection)
         self.observed = indexes.Observed(tables, found, read_names(connection), made)
 
@@ -133,7 +138,7 @@ class ForeignKeyIndexes:
             self.missing = tuple(foreign_key.described(key, tables) for key in bare)
         wanted = foreign_key.uncovered(keys, serving, own) if self.create else ()
         self.indexes = Indexes(foreign_key.indexes_for(wanted), foreign_key.OWNER, self.purge and self.create)
-        self.indexes.observe(connection, tables)
+        self.indexes.observe_with(connection, tables, found)
 
     def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:
         return self.indexes.settle(connection, search_path)
