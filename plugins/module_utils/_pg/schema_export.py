@@ -58,11 +58,12 @@ def read_export(target: Target, schemas: Sequence[str], default_schema: str) -> 
         execute(connection, "SET search_path = ''; SET default_transaction_read_only = on")
         tables = read_tables(connection)
         bare = uncovered(read_foreign_keys(connection), read_serving(connection), frozenset())
-        found = Found(tables, read_indexes(connection), _parts(connection), read_checks(connection), len(bare))
+        found = Found(tables, read_indexes(connection), read_parts(connection), read_checks(connection), len(bare))
     return export(found, schemas or sorted({name.schema for name in tables}), default_schema)
 
 
-def _parts(connection: Any) -> dict[QualifiedName, IndexParts]:
+def read_parts(connection: Any) -> dict[QualifiedName, IndexParts]:
+    """Return every index in parts."""
     keys: dict[QualifiedName, list[KeyParts]] = {}
     included: dict[QualifiedName, list[str]] = {}
     for schema, index, is_key, name, expression, opclass, options, collation, descending, nulls_first in rows(
