@@ -8,7 +8,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError, ViolatingRows
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute, rows
 
 from .conftest import USER, Server
@@ -214,3 +214,16 @@ def test_members_of_the_owner_are_refused(shop: Server) -> None:
     shop.run("GRANT shop_owner TO shop_app")
     with pytest.raises(SpecError, match="is a member of shop_owner, which owns the table"):
         declare(shop)
+
+
+def test_a_constraint_on_a_protected_table_is_validated_although_its_owner_sees_no_row(shop: Server) -> None:
+    shop.run("INSERT INTO orders VALUES (1, 1, 'open')", database="rows")
+    declare(shop)
+    wanted = [{"table": "orders", "name": "c", "expression": "id > 0"}]
+    arguments = {"login_db": "rows", "session_role": "shop_owner", "check_constraints": wanted}
+    done = call(shop, "check_constraints", arguments)
+    assert [step["action"] for step in done.data["plan"]] == ["add", "validate"]
+    assert "row security hides rows of public.orders" in done.warnings[0]
+    wanted[0]["expression"] = "id > 1"
+    with pytest.raises(ViolatingRows, match="rows contradict it"):
+        call(shop, "check_constraints", arguments)

@@ -108,8 +108,8 @@ GRANT EXECUTE ON FUNCTION all_orders() TO shop_app
         (LEAKS, "all_orders()"),
         (f"DROP POLICY orders_owner ON orders; CREATE POLICY p ON orders TO shop_app USING ({OWN} OR true)", "sees foreign"),
         (f"DROP POLICY orders_owner ON orders; CREATE POLICY p ON orders TO shop_app USING ({OWN}) WITH CHECK (true)", "inserts"),
-        ("CREATE POLICY hole ON orders FOR DELETE TO shop_app USING (true)", "rows that tenant 0 deletes"),
-        ("CREATE POLICY hole ON orders FOR UPDATE TO shop_app USING (true)", "rows that tenant 0 updates"),
+        ("CREATE POLICY hole ON orders FOR DELETE TO shop_app USING (true)", "foreign rows that tenant 0 deletes"),
+        ("CREATE POLICY hole ON orders FOR UPDATE TO shop_app USING (true)", "foreign rows that tenant 0 updates"),
         ("CREATE POLICY hole ON orders FOR SELECT TO PUBLIC USING (true)", "without a context"),
         (SESSION_WIDE, "after a transaction with a context"),
         ("DELETE FROM notes", "0 tenants have rows"),
@@ -125,6 +125,11 @@ def test_each_mutation_makes_the_probe_fail(tenants: Server, mutation: str, word
     tenants.run(
         "ALTER ROLE shop_app NOSUPERUSER NOBYPASSRLS", "ALTER TABLE orders OWNER TO shop_owner", database="tenants"
     )
+
+
+def test_a_restrictive_policy_that_leaves_some_own_rows_alone_is_no_finding(tenants: Server) -> None:
+    tenants.run("CREATE POLICY few ON orders AS RESTRICTIVE FOR UPDATE USING (total < 10)", database="tenants")
+    assert "none failed" in probe(tenants).data["msg"]
 
 
 def test_a_trusted_function_is_no_finding(tenants: Server) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.pgstead.ops.plugins.modules import check_constraints, indexes
+from ansible_collections.pgstead.ops.plugins.modules import check_constraints, indexes, row_security, views
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 NAMES = sorted(path.name for path in ROLES.glob("*") if path.is_dir())
@@ -88,17 +88,25 @@ def test_every_option_has_a_type_and_a_description(role: str) -> None:
     assert bare == []
 
 
-@pytest.mark.parametrize("module", [indexes, check_constraints], ids=["indexes", "check_constraints"])
+@pytest.mark.parametrize("module", [indexes, check_constraints, views], ids=["indexes", "check_constraints", "views"])
 def test_what_the_inventory_declares_is_what_the_module_takes(module: Any) -> None:
     """The items pass through the role as they are, so the role's description of them is the module's."""
     kind = module.__name__.rpartition(".")[2]
 
-    def shape(options: dict[str, Any]) -> dict[str, Any]:
-        kept = ("type", "elements", "required", "default", "choices")
-        return {name: {key: option[key] for key in kept if key in option} for name, option in options.items()}
-
     declared = options_of("postgresql")["pgstead_databases"]["options"][kind]
     assert shape(declared["options"]) == shape(module.ARGUMENTS[kind]["options"])
+
+
+def shape(options: dict[str, Any]) -> dict[str, Any]:
+    kept = ("type", "elements", "required", "default", "choices")
+    return {name: {key: option[key] for key in kept if key in option} for name, option in options.items()}
+
+
+def test_declared_row_security_is_what_the_module_takes() -> None:
+    declared = options_of("postgresql")["pgstead_databases"]["options"]["row_security"]["options"]
+    taken = row_security.ARGUMENTS
+    assert shape(declared["context"]["options"]) == shape(taken["context"]["options"])
+    assert shape(declared["tables"]["options"]) == shape(taken["tables"]["options"])
 
 
 def test_the_schema_role_finds_the_keys_of_databases_where_it_looks() -> None:

@@ -12,6 +12,12 @@ import yaml
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.check_constraint import check_constraints
 from ansible_collections.pgstead.ops.plugins.module_utils._core.index_spec import Index, indexes
+from ansible_collections.pgstead.ops.plugins.module_utils._core.row_security_spec import (
+    Surroundings,
+    context,
+    protected_tables,
+)
+from ansible_collections.pgstead.ops.plugins.module_utils._core.view_spec import views
 
 INVENTORY = Path(__file__).resolve().parents[2] / "inventories" / "quickstart"
 VARIABLES = INVENTORY / "group_vars" / "postgresql"
@@ -51,6 +57,18 @@ def test_it_is_large_enough_to_look_around_in() -> None:
     assert len(CHECKS) >= 50
     assert len(re.findall(r"\bREFERENCES\b", SCHEMA)) >= 35
     assert len(re.findall(r"\bPARTITION OF\b", SCHEMA)) >= 4
+
+
+def test_protected_tables_and_views_fit_the_schema() -> None:
+    raw = read("shop_security.yml")
+    carried, problems = context(raw["shop_row_security"]["context"], "public")
+    assert problems == ()
+    around = Surroundings(carried, ("shop_app",), None, "public")
+    found, faults = protected_tables(raw["shop_row_security"]["tables"], around)
+    assert faults == ()
+    for table in found:
+        assert re.search(rf"\b{table.owner_column}\b", TABLES[table.table.name]), table.table
+    assert views(raw["shop_views"], "public")[1] == ()
 
 
 def test_every_table_has_a_primary_key_and_rows() -> None:

@@ -48,6 +48,8 @@ def test_a_database_becomes_one_call_of_each_kind() -> None:
         ],
         "check_constraints": [{**base, "declared": [CHECK]}],
         "indexes": [{**base, "declared": [INDEX]}, {**other, "declared": []}],
+        "views": [],
+        "row_security": [],
         "foreign_key_indexes": [{**base, "mode": "create", "exclude": [], "minimum_size": "0MB"}],
     }
 

@@ -32,15 +32,19 @@ class Context:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the shorthands refer to: the context, whom policies are for, and the columns' types as SQL."""
+    """What the shorthands refer to: the context, whom policies are for, and the columns' types as SQL (None: not known
+    before a server is asked).
+    """
 
     context: Context | None
     application_roles: tuple[str, ...]
-    types: Mapping[tuple[QualifiedName, str], str]
+    types: Mapping[tuple[QualifiedName, str], str] | None
     schema: str
 
     def type_of(self, table: QualifiedName, column: str) -> str:
         """Return a column's type. Raises ValueError."""
+        if self.types is None:
+            return "text"
         if (table, column) not in self.types:
             known = any(other == table for other, _column in self.types)
             what = f"has no column {column}" if known else "does not exist"

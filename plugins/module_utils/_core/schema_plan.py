@@ -17,16 +17,21 @@ from .errors import Problem
 from .foreign_key import choice
 from .index_spec import indexes
 from .inventory import strings
+from .row_security_spec import Surroundings, context, protected_tables
+from .view_spec import views
 
 Call = dict[str, Any]
 Items = Sequence[Mapping[str, Any]]
 Reader = Callable[[Items, str], tuple[Any, tuple[Problem, ...]]]
 
-# in the order in which they are carried out, with what an item cannot do without
+# lists of items, with what an item cannot do without
 KINDS: Mapping[str, tuple[Reader, tuple[str, ...]]] = {
     "check_constraints": (check_constraints, ("table", "name")),
     "indexes": (indexes, ("table",)),
+    "views": (views, ("name",)),
 }
+# all that is carried out: tables, what must hold in them, what makes them quick, what is made of them, who sees what
+ORDER = ("migrations", "check_constraints", "indexes", "foreign_key_indexes", "views", "row_security")
 MODES = ("create", "report")
 FOREIGN_KEY_KEYS = {"mode": "report", "exclude": [], "minimum_size": "0MB"}
 
@@ -39,12 +44,13 @@ class SchemaPlan:
     check_constraints: tuple[Call, ...] = ()
     indexes: tuple[Call, ...] = ()
     foreign_key_indexes: tuple[Call, ...] = ()
+    views: tuple[Call, ...] = ()
+    row_security: tuple[Call, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data for tasks."""
-        kinds = ("migrations", "check_constraints", "indexes", "foreign_key_indexes")
-        found: dict[str, Any] = {kind: list(getattr(self, kind)) for kind in kinds}
+        found: dict[str, Any] = {kind: list(getattr(self, kind)) for kind in ORDER}
         return found | {"problems": [str(problem) for problem in self.problems]}
 
 
@@ -74,6 +80,7 @@ def plan_schema(items: Items, contents: Mapping[str, str]) -> SchemaPlan:
         for kind in KINDS:
             _kind(found, where, kind, item.get(kind), base)
         _foreign_keys(found, where, item.get("foreign_key_indexes"), base)
+        _row_security(found, where, item, base)
     calls = {kind: tuple(each) for kind, each in found.calls.items()}
     return SchemaPlan(**calls, problems=tuple(found.problems))
 
@@ -147,10 +154,37 @@ def _foreign_keys(found: _Found, where: str, raw: Any, base: Call) -> None:
     found.call("foreign_key_indexes", base, **full)
 
 
+def _row_security(found: _Found, where: str, item: Mapping[str, Any], base: Call) -> None:
+    raw = item.get("row_security")
+    if raw is None:
+        return
+    place = f"{where}.row_security"
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("tables"), list):
+        found.problems.append(Problem(place, "is a mapping with context and the list tables"))
+        return
+    tables = raw["tables"]
+    nameless = [Problem(f"tables[{n}]", "needs name") for n, one in enumerate(tables) if not _named(one)]
+    carried, problems = context(raw.get("context"), str(base["schema"]))
+    application = (item.get("application_role") or {}).get("name")
+    roles = (str(application),) if application else ()
+    around = Surroundings(carried, roles, None, str(base["schema"]))
+    found.blame(place, [*problems, *(nameless or protected_tables(tables, around)[1])])
+    found.call("row_security", base, context=raw.get("context"), application_roles=list(roles), tables=tables)
+
+
+def _named(raw: Any) -> bool:
+    """Whether an item and its policies have names."""
+    return (
+        isinstance(raw, Mapping)
+        and bool(raw.get("name"))
+        and all(isinstance(policy, Mapping) and policy.get("name") for policy in raw.get("policies") or ())
+    )
+
+
 def summary(plan: Mapping[str, Sequence[Mapping[str, Any]]], results: Mapping[str, Any]) -> list[str]:
     """Return what is to be said of each database; `results` has by kind what the task over its calls registered."""
     lines: dict[str, list[str]] = {}
-    for kind in ("migrations", *KINDS, "foreign_key_indexes"):
+    for kind in ORDER:
         done = {result["item"]["database"]: result for result in (results.get(kind) or {}).get("results") or ()}
         for call in plan.get(kind) or ():
             database = str(call["database"])

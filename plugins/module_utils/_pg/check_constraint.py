@@ -103,22 +103,28 @@ def definition(expression: str, no_inherit: bool) -> str:
 
 def violations(
     connection: Any, table: QualifiedName, texts: Sequence[str], search_path: str
-) -> tuple[tuple[int, tuple[str, ...]], ...]:
-    """Count the rows that contradict each constraint (its text from CHECK on), with some of their primary keys.
+) -> tuple[tuple[int, tuple[str, ...]], ...] | None:
+    """Count the rows that contradict each constraint (its text from CHECK on), with some of their primary keys; None where
+    row security hides rows from this role (VALIDATE looks at all of them).
 
     The table is read once for all of them, and once more for each that has violating rows, as far as the sample goes.
     """
     key = [name for (name,) in rows(connection, _PRIMARY_KEY, (table.schema, table.name))]
     shown, label = ", ".join(quote(name) for name in key) or "ctid", ", ".join(key) or "ctid"
     wrong = [_violated(table, text) for text in texts]
+    filters = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in wrong)
     found = []
-    with _looking(connection, search_path):
-        filters = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in wrong)
-        (counts,) = rows(connection, f"SELECT {filters} FROM {table.sql}")
-        for count, condition in zip(counts, wrong, strict=True):
-            some = f"SELECT ROW({shown})::text FROM {table.sql} WHERE {condition} LIMIT {SAMPLE_ROWS}"
-            sample = rows(connection, some) if count else []
-            found.append((count, tuple(f"({label}) = {values}" for (values,) in sample)))
+    try:
+        with _looking(connection, search_path):
+            (counts,) = rows(connection, f"SELECT {filters} FROM {table.sql}")
+            for count, condition in zip(counts, wrong, strict=True):
+                some = f"SELECT ROW({shown})::text FROM {table.sql} WHERE {condition} LIMIT {SAMPLE_ROWS}"
+                sample = rows(connection, some) if count else []
+                found.append((count, tuple(f"({label}) = {values}" for (values,) in sample)))
+    except driver.errors.InsufficientPrivilege as error:
+        if "row-level security" not in str(error):
+            raise
+        return None
     return tuple(found)
 
 
@@ -132,7 +138,7 @@ def _violated(table: QualifiedName, text: str) -> str:
 @contextmanager
 def _looking(connection: Any, search_path: str) -> Iterator[None]:
     """Read with names looked up as a declaration's are."""
-    execute(connection, f"BEGIN READ ONLY; SET LOCAL search_path = {search_path}")
+    execute(connection, f"BEGIN READ ONLY; SET LOCAL row_security = off; SET LOCAL search_path = {search_path}")
     try:
         yield
     finally:

@@ -51,8 +51,8 @@ class Kind(Protocol):
     def plan(self) -> Plan:
         """Return the steps from what was observed to what is declared."""
 
-    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> None:
-        """Look at the rows, where rows could contradict the plan. Raises ViolatingRows."""
+    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> tuple[str, ...]:
+        """Look at the rows, where rows could contradict the plan; return warnings. Raises ViolatingRows."""
 
     def render(self, change: Change) -> tuple[str, ...]:
         """Return the statements of a change."""
@@ -90,7 +90,7 @@ def converge(kind: Kind, options: Options) -> Report:
             return Report(waiting=True)
         plan, warnings = _planned(kind, connection, options, tables)
         if options.check_mode or not plan.changes:
-            kind.verify(connection, plan, options.search_path)
+            warnings = (*warnings, *kind.verify(connection, plan, options.search_path))
             steps = tuple((change, kind.render(change), None) for change in plan.changes)
             return Report(plan, steps, warnings=(*warnings, *plan.warnings))
         with one_run_at_a_time(connection, options.limits.run_wait_seconds), onlooker(options.target) as eyes:
@@ -126,7 +126,7 @@ def _planned(kind: Kind, connection: Any, options: Options, tables: Tables) -> t
 def _applied(kind: Kind, connection: Any, watcher: Watcher, options: Options) -> Report:
     """Plan again now that nobody else changes this schema, carry it out, and see that nothing is left."""
     plan, warnings = _undisturbed(kind, connection, options)
-    kind.verify(connection, plan, options.search_path)
+    warnings = (*warnings, *kind.verify(connection, plan, options.search_path))
     ledger.prepare(connection)
     executor = Executor(connection, watcher, options.limits, options.pause)
     try:

@@ -108,8 +108,9 @@ class Indexes:
     def plan(self) -> Plan:
         return index_plan.plan(self.forms, self.observed, self.rules)
 
-    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> None:
+    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> tuple[str, ...]:
         """Whether rows are unique is found out by the build itself, which leaves nothing behind."""
+        return ()
 
     def render(self, change: Change) -> tuple[str, ...]:
         return index_sql.render(change)
@@ -150,8 +151,8 @@ class ForeignKeyIndexes:
         # other indexes of these tables are nobody's fault here
         return replace(self.indexes.plan(), unmanaged=())
 
-    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> None:
-        self.indexes.verify(connection, plan, search_path)
+    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> tuple[str, ...]:
+        return self.indexes.verify(connection, plan, search_path)
 
     def render(self, change: Change) -> tuple[str, ...]:
         return index_sql.render(change)
@@ -236,17 +237,20 @@ class CheckConstraints:
     def plan(self) -> Plan:
         return checks.plan(self.forms, self.observed, self.rules)
 
-    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> None:
+    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> tuple[str, ...]:
         """Count the rows that contradict what is to be validated, before anything is changed."""
         by_table: dict[QualifiedName, list[checks.Declared]] = {}
         for change in plan.changes:
             if change.action == "validate":
                 item = next(i for i in self.forms if i.check.table == change.table and self._validates(i, change))
                 by_table.setdefault(change.table, []).append(item)
-        found = []
+        found, unseen = [], []
         for table, items in by_table.items():
             path = path_of(table.schema, search_path)
             counted = check_sql.violations(connection, table, [item.text or "" for item in items], path)
+            if counted is None:
+                unseen.append(f"row security hides rows of {table} from its owner: they are not counted beforehand")
+                continue
             found += [
                 f"{item.check.position} ({item.check.name}): {count} rows of {table} contradict it, among them "
                 + ", ".join(sample)
@@ -256,6 +260,7 @@ class CheckConstraints:
         if found:
             advice = "Nothing was changed. Put the rows right, or declare validated: false to hold new rows only"
             raise ViolatingRows(f"{'; '.join(found)}. {advice}", {"violations": found})
+        return tuple(unseen)
 
     def _validates(self, item: checks.Declared, change: Change) -> bool:
         return change.name in (item.check.name, checks.temporary_name(item.check.name))

@@ -66,8 +66,9 @@ class Views:
     def plan(self) -> Plan:
         return core.plan(self.forms, self.observed, self.rules)
 
-    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> None:
+    def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> tuple[str, ...]:
         """No row can contradict a view."""
+        return ()
 
     def render(self, change: Change) -> tuple[str, ...]:
         return sql.render(change)

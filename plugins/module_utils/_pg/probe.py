@@ -49,10 +49,11 @@ REFUSED = "refused by row security"
 
 @dataclass(frozen=True)
 class Tenant:
-    """One tenant and how many rows are its own."""
+    """One tenant, how many rows are its own, and how many are not."""
 
     name: str
     rows: int
+    others: int
 
 
 @contextmanager
@@ -109,12 +110,13 @@ class Prober:
             )
             if len(names) < 2:
                 raise LookupError(f"{len(names)} tenants have rows: it takes two to see that they are apart")
+            ((total,),) = rows(self.connection, f"SELECT count(*) FROM {table}")
             count = f"SELECT count(*) FROM {table} WHERE {column}::text = %s"
-            found = [Tenant(name, rows(self.connection, count, (name,))[0][0]) for name in names]
+            own = [(name, rows(self.connection, count, (name,))[0][0]) for name in names]
+            found = [Tenant(name, number, total - number) for name, number in own]
             empty = [tenant.name for tenant in found if not tenant.rows]
             if empty:
                 raise LookupError(f"tenant {empty[0]} has no rows: nothing would be seen either way")
-            ((total,),) = rows(self.connection, f"SELECT count(*) FROM {table}")
         return found[0], found[1], total
 
     @contextmanager
@@ -126,7 +128,7 @@ class Prober:
             yield
 
     def _ask(self, name: str, question: str, wanted: object, ask: Callable[[], object]) -> Check:
-        """Return what came of a question; an error of the server is no answer. Of a tenant's rows, none will do as well."""
+        """Return what came of a question; an error of the server is no answer."""
         execute(self.connection, "SAVEPOINT question")
         try:
             answer = ask()
@@ -136,8 +138,6 @@ class Prober:
                 return Check("direct", name, question, NOT_RUN, " ".join(str(error).split()))
             answer = REFUSED
         execute(self.connection, "ROLLBACK TO SAVEPOINT question")
-        if isinstance(wanted, Tenant):
-            wanted = 0 if answer == 0 else wanted.rows
         return expected("direct", name, question, answer, wanted)
 
     def _value(self, sql: str, parameters: tuple[Any, ...] = ()) -> object:
@@ -165,17 +165,25 @@ class Prober:
         with self._as(mine.name):
             if may["UPDATE"]:
                 update = f"UPDATE {table} SET {column} = %s"
-                checks.append(
-                    self._ask(name, f"rows that {who} updates", mine, partial(self._touched, update, mine.name))
-                )
+                ask = partial(self._others_lost, subject, mine, update, mine.name)
+                checks.append(self._ask(name, f"foreign rows that {who} updates", 0, ask))
                 question = f"{who} gives its rows to {foreign.name}"
                 checks.append(self._ask(name, question, REFUSED, partial(self._touched, update, foreign.name)))
             if may["INSERT"]:
                 checks.append(self._inserting(subject, mine, foreign))
             if may["DELETE"]:
-                delete = partial(self._touched, f"DELETE FROM {table}")
-                checks.append(self._ask(name, f"rows that {who} deletes", mine, delete))
+                ask = partial(self._others_lost, subject, mine, f"DELETE FROM {table}")
+                checks.append(self._ask(name, f"foreign rows that {who} deletes", 0, ask))
         return checks
+
+    def _others_lost(self, subject: Subject, mine: Tenant, sql: str, *parameters: str) -> int:
+        """Return how many rows of others a statement took; counted by somebody who sees all of them."""
+        self._touched(sql, *parameters)
+        execute(self.connection, "SET LOCAL ROLE NONE; SET LOCAL row_security = off")
+        count = (
+            f"SELECT count(*) FROM {subject.table.sql} WHERE {quote(subject.owner_column)}::text IS DISTINCT FROM %s"
+        )
+        return mine.others - int(rows(self.connection, count, (mine.name,))[0][0])
 
     def _inserting(self, subject: Subject, mine: Tenant, foreign: Tenant) -> Check:
         """A copy of an own row, given to somebody else: refused before any constraint is looked at."""
