@@ -14,7 +14,9 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import LockNotAcquired, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.lint_checks import CHECKS
+from ansible_collections.pgstead.ops.plugins.module_utils._pg import lint as reading
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute, rows
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import LOCK_CLASS, LOCK_SCHEMA
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context
 from ansible_collections.pgstead.ops.plugins.modules import schema_lint_info
 
@@ -233,7 +235,8 @@ def test_what_cannot_be_asked_is_named(faulty: Server) -> None:
         lint(faulty, "lint", checks=["duplicate_indexes"])
 
 
-def test_a_table_that_is_locked_is_not_waited_for_without_end(faulty: Server) -> None:
+def test_a_table_that_is_locked_is_not_waited_for_without_end(faulty: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_BEGIN", reading._BEGIN.replace("'5s'", "'100ms'"))
     with connect(Target(str(faulty.directory), faulty.target.port, "lint", system_user=USER)) as other:
         execute(other, "BEGIN; LOCK TABLE column_char_bad.t")
         with pytest.raises(LockNotAcquired, match="locked exclusively"):
@@ -273,6 +276,33 @@ def wait_for(place: Target, query: str) -> None:
         while not rows(connection, query):
             assert time.monotonic() < deadline, query
             time.sleep(0.05)
+
+
+def test_what_a_run_has_half_built_is_left_to_it(faulty: Server) -> None:
+    with connect(Target(str(faulty.directory), faulty.target.port, "lint", system_user=USER)) as other:
+        execute(other, f"SELECT pg_advisory_lock({LOCK_CLASS}, {LOCK_SCHEMA})")
+        data = lint(faulty, "lint", checks=["invalid_index"])
+    assert sorted(found(data)) == [
+        "invalid_index:invalid_index_bad.t_a_idx",
+        "invalid_index:invalid_index_bad.t_pkey_ccnew1",
+    ]
+    assert "a run of this collection" in data["not_checked"]["invalid_index"]
+
+
+def test_a_standby_can_be_asked_and_says_nothing_of_use(faulty: Server) -> None:
+    signal = faulty.data / "standby.signal"
+    faulty.control("-m", "fast", "stop")
+    signal.touch()
+    try:
+        faulty.control("start")
+        data = lint(faulty, "lint", MONITOR, **BOLD)
+    finally:
+        signal.unlink()
+        faulty.control("-m", "fast", "restart")
+    assert "standby" in data["not_checked"]["unused_index"]
+    checks = {finding["check"] for finding in data["findings"]}
+    assert "unused_index" not in checks
+    assert checks >= {"duplicate_index", "invalid_index", "foreign_key_without_index", "column_serial"}
 
 
 def test_the_documented_examples_run(server: Server) -> None:

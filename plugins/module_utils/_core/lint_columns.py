@@ -104,7 +104,8 @@ def _near(at: tuple[str, ...], sequence: Sequence, share: float, observed: Obser
     size = observed.size(sequence.table) if sequence.table else None
     roomy = TYPE_LIMITS.get(sequence.column_type, 2**63) > TYPE_LIMITS.get(sequence.type, 2**63)
     if sequence.ordinary and sequence.increment > 0 and roomy:
-        fix = Fix("sequence_type", sequence.name, text=sequence.column_type or "bigint")
+        whole = sequence.column_type if sequence.column_type in TYPE_LIMITS else "bigint"
+        fix = Fix("sequence_type", sequence.name, text=whole)
         return Found(at, f"{detail}. The column holds more than the sequence gives", (fix,), bytes=size, level=level)
     decide = (
         "A larger type rewrites the table under an exclusive lock, and what refers to the column has to follow: a person has "

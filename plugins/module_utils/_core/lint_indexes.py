@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .foreign_key import serves
 from .index import ObservedIndex
 from .lint_tree import grown, wanted_by
 from .lint_values import OWN_LEFTOVERS, REINDEX_LEFTOVER, Fix, Found, Observed, Rules, path
@@ -115,11 +114,9 @@ def unused_index(observed: Observed, rules: Rules) -> Iterator[Found]:
     if days is None or days < rules.unused_index_days or observed.standby:
         return
     for table, indexes in _sound(observed):
-        numbers = [key.numbers for key in observed.foreign_keys if key.table == observed.root(table)]
-        numbers += [key.numbers for key in observed.foreign_keys if key.table == table]
-        serving = {i.name for i in observed.serving if i.table == table and any(serves(i, n) for n in numbers)}
         for index in indexes:
-            if protection(index) or index.name in serving or _scans(index, observed) or _awaited(index, observed):
+            needed = protection(index) or _serves_a_key(index, observed) or _awaited(index, observed)
+            if needed or _scans(index, observed):
                 continue
             detail = (
                 f"no query has read it for {int(days)} days; look at the standbys' own statistics, and for an index that is "
@@ -127,6 +124,16 @@ def unused_index(observed: Observed, rules: Rules) -> Iterator[Found]:
             )
             fixes = dropped(index, observed)
             yield Found(path(index.key), detail, fixes, absent(index, rules), observed.size(table))
+
+
+def _serves_a_key(index: ObservedIndex, observed: Observed) -> bool:
+    """Whether a foreign key of the table, or of one above it, finds its rows by this index: deletes do not count it."""
+    parts = observed.parts[index.key]
+    places = (index.table, *ancestors(index.table, observed.tables))
+    names = [key.name for key in parts.keys]
+    wanted = [key.columns for key in observed.foreign_keys if key.table in places]
+    fits = any(set(names[: len(columns)]) == set(columns) for columns in wanted)
+    return fits and parts.method in ("btree", "hash") and not parts.predicate
 
 
 def _awaited(index: ObservedIndex, observed: Observed) -> bool:
@@ -205,8 +212,8 @@ def unattached_partition_index(observed: Observed, rules: Rules) -> Iterator[Fou
             continue
         parts = observed.parts[index.key]
         fixes = () if index.bound else grown(index.key, index.table, wanted_by(index, parts), observed)
-        item = {} if index.bound else {"indexes": [index_item(index, parts, rules.default_schema)]}
+        item = {"indexes": [index_item(index, parts, rules.default_schema)]} if fixes else {}
         detail = f"not every partition of {index.table} has it, so it counts as invalid"
         if not fixes:
-            detail += "; its partitions need a constraint, or cannot have an index: a person has to decide"
+            detail += "; its partitions need a constraint, have a broken index or can have none: a person has to decide"
         yield Found(path(index.key), detail, fixes, item, observed.size(index.table))

@@ -55,20 +55,34 @@ def planted(index: Index, observed: Observed) -> tuple[Fix, ...]:
 
 
 def grown(parent: QualifiedName, table: QualifiedName, wanted: Wanted, observed: Observed) -> tuple[Fix, ...]:
-    """Return the steps below an index of a partitioned table; none where a foreign partition makes it impossible."""
-    if any(part.kind == "f" for part in tree(table, observed.tables)):
+    """Return the steps below an index of a partitioned table; none where no steps like these can complete it.
+
+    A foreign partition has no index. One that is attached and invalid keeps its parent invalid even when it is rebuilt.
+    """
+    if any(part.kind == "f" for part in tree(table, observed.tables)) or _broken_below(parent, table, observed):
         return ()
     steps: list[Fix] = []
     for child in partitions(table, observed.tables):
-        there = observed.by_table.get(child.name, ())
-        attached = next((index for index in there if index.parent == parent), None)
+        attached = _attached(parent, child, observed)
         if attached is None:
             steps += _new(parent, child, wanted, observed)
-        elif not attached.valid and child.kind == "p":
-            steps += grown(attached.key, child.name, wanted, observed)
         elif not attached.valid:
-            steps.append(Fix("reindex", attached.key))
+            steps += grown(attached.key, child.name, wanted, observed)
     return tuple(steps)
+
+
+def _attached(parent: QualifiedName, child: Table, observed: Observed) -> ObservedIndex | None:
+    return next((index for index in observed.by_table.get(child.name, ()) if index.parent == parent), None)
+
+
+def _broken_below(parent: QualifiedName, table: QualifiedName, observed: Observed) -> bool:
+    for child in partitions(table, observed.tables):
+        attached = _attached(parent, child, observed)
+        if attached is None:
+            continue
+        if (not attached.valid and child.kind != "p") or _broken_below(attached.key, child.name, observed):
+            return True
+    return False
 
 
 def _new(parent: QualifiedName, child: Table, wanted: Wanted, observed: Observed) -> list[Fix]:
