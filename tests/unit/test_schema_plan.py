@@ -50,8 +50,29 @@ def test_a_database_becomes_one_call_of_each_kind() -> None:
         "indexes": [{**base, "declared": [INDEX]}, {**other, "declared": []}],
         "views": [],
         "row_security": [],
+        "probes": [],
+        "databases": [base, other, {**other, "database": "bare"}],
         "foreign_key_indexes": [{**base, "mode": "create", "exclude": [], "minimum_size": "0MB"}],
     }
+
+
+def test_what_can_be_proven_of_row_security_is_told_apart() -> None:
+    context = {"user": "app.user"}
+    tables = [
+        {"name": "orders", "owner_column": "user_id", "admin_role": "admin", "force": True},
+        {"name": "notes", "policies": [{"name": "p", "using": "true"}]},
+        {"name": "old", "owner_column": "x", "state": "absent"},
+    ]
+    row_security = {"context": {**context, "role": "app.role"}, "tables": tables}
+    shop = {"name": "shop", "owner": "boss", "application_role": {"name": "app"}, "row_security": row_security}
+    data = FilterModule().filters()["schema_plan"]([shop])
+    assert data["problems"] == []
+    (call,) = data["row_security"]
+    assert (call["application_roles"], call["tables"]) == (["app"], tables)
+    (probe,) = data["probes"]
+    assert probe["application_role"] == "app"
+    assert probe["tables"] == [{"name": "orders", "owner_column": "user_id", "admin_role": "admin"}]
+    assert probe["unproven"] == ["notes"]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +88,13 @@ def test_a_database_becomes_one_call_of_each_kind() -> None:
             {"indexes": [INDEX, {"table": "orders"}], "check_constraints": [CHECK, CHECK, {**CHECK, "expression": "a)"}]},
             ["check_constraints[1] (positive):", "check_constraints[2] (positive):", "indexes[1] (orders): columns is empty"],
         ),
+        ({"row_security": ["orders"]}, ["row_security: is a mapping with context and the list tables"]),
+        ({"row_security": {"tables": [{"owner_column": "x"}]}}, ["row_security.tables[0]: needs name"]),
+        (
+            {"row_security": {"tables": [{"name": "t", "owner_column": "x"}]}},
+            ["row_security.tables[0] (t): owner_column and admin_role need the context"],
+        ),
+        ({"views": [{"query": "SELECT 1"}]}, ["views[0]: needs name"]),
         ({"foreign_key_indexes": "always"}, ["foreign_key_indexes: 'always' is not one of create, report"]),
         ({"foreign_key_indexes": ["create"]}, ["foreign_key_indexes: ['create'] is neither create, report nor a mapping"]),
         ({"foreign_key_indexes": {"made": "create"}}, ["foreign_key_indexes: {'made': 'create'} is neither"]),

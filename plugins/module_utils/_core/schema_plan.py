@@ -46,11 +46,13 @@ class SchemaPlan:
     foreign_key_indexes: tuple[Call, ...] = ()
     views: tuple[Call, ...] = ()
     row_security: tuple[Call, ...] = ()
+    probes: tuple[Call, ...] = ()  # what of it can be proven by behaviour
+    databases: tuple[Call, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data for tasks."""
-        found: dict[str, Any] = {kind: list(getattr(self, kind)) for kind in ORDER}
+        found: dict[str, Any] = {kind: list(getattr(self, kind)) for kind in (*ORDER, "probes", "databases")}
         return found | {"problems": [str(problem) for problem in self.problems]}
 
 
@@ -76,6 +78,7 @@ def plan_schema(items: Items, contents: Mapping[str, str]) -> SchemaPlan:
             continue
         where = f"pgstead_databases[{position}]"
         base = _base(item)
+        found.call("databases", base)
         _migration(found, where, item, base, contents)
         for kind in KINDS:
             _kind(found, where, kind, item.get(kind), base)
@@ -170,6 +173,15 @@ def _row_security(found: _Found, where: str, item: Mapping[str, Any], base: Call
     around = Surroundings(carried, roles, None, str(base["schema"]))
     found.blame(place, [*problems, *(nameless or protected_tables(tables, around)[1])])
     found.call("row_security", base, context=raw.get("context"), application_roles=list(roles), tables=tables)
+    if nameless or problems or not roles:
+        return
+    keys = ("name", "owner_column", "admin_role")
+    owned = [{key: one[key] for key in keys if one.get(key)} for one in tables if one.get("owner_column")]
+    present = [one["name"] for one in tables if (one.get("state") or "present") == "present"]
+    probed = [one for one in owned if one["name"] in present]
+    if present:
+        unproven = sorted(set(present) - {one["name"] for one in probed})
+        found.call("probes", base, application_role=roles[0], context=raw["context"], tables=probed, unproven=unproven)
 
 
 def _named(raw: Any) -> bool:
