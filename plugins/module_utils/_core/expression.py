@@ -6,17 +6,24 @@ from __future__ import annotations
 
 import re
 
+# Possessive quantifiers: what PostgreSQL would read as one long string must not be cut short to make it fit.
+_ESCAPED = r"'(?:[^'\\]|''|\\.)*+'"
+# white space with a line end: behind it a string goes on, and one with escapes keeps them
+_GAP = r"(?:[ \t\f\v]|--[^\n\r]*)*+[\n\r](?:[ \t\f\v\n\r]|--[^\n\r]*[\n\r])*+"
+_LETTER = r"A-Za-z_\x80-\U0010ffff"
+_TAG = rf"(?:[{_LETTER}][{_LETTER}0-9]*)?"
 _TOKEN = re.compile(
-    r"""
-    (?P<skip> [eE]'(?:[^'\\]|''|\\.)*'          # a string with backslash escapes
-      | '(?:[^']|'')*'                          # a string
-      | "(?:[^"]|"")*"                          # a quoted name
-      | \$(?P<tag>[A-Za-z_\x80-\uffff]*)\$.*?\$(?P=tag)\$   # a dollar-quoted string
-      | --[^\n]* )
+    rf"""
+    (?P<skip> [eE]{_ESCAPED}(?:{_GAP}{_ESCAPED})*+(?!{_GAP}')   # a string with backslash escapes
+      | '(?:[^']|'')*+'                           # a string
+      | "(?:[^"]|"")*+"                           # a quoted name
+      | \$(?P<tag>{_TAG})\$.*?\$(?P=tag)\$         # a dollar-quoted string
+      | --[^\n\r]* )
     | (?P<comment> /\* )
     | (?P<open> \( ) | (?P<close> \) ) | (?P<end> ; )
-    | (?P<torn> ['"] )                          # a quotation mark that nothing closes
-    | [A-Za-z_0-9$\x80-\uffff]+ | .
+    | (?P<torn> [eE]?' | " | \${_TAG}\$ )         # a quotation mark that nothing closes
+    | [0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?     # what follows a number is no part of it
+    | [{_LETTER}][{_LETTER}0-9$]* | .
     """,
     re.VERBOSE | re.DOTALL,
 )
