@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from .errors import Problem
 from .index import Declared, Observed, ObservedIndex, Rules, change, check, described, drop, plan_plain, satisfying
 from .index import Step as IndexStep
-from .index_spec import RESERVED_PREFIX, Index
+from .index_spec import Index
 from .index_tree import STRONG, check_tree, plan_tree
 from .names import QualifiedName
 from .plan import Change, Difference, Plan, joined, owner_of
 from .relation import Tables, inherited_twice, table_problem, tree
 
 INDEXABLE = "rpm"
+_OURS = re.compile(r"pgstead_(new|old)_[0-9a-f]{12}")  # a table's name may begin with pgstead_, and so its indexes'
 
 
 def check_tables(declared: Sequence[Index], tables: Tables) -> tuple[Problem, ...]:
@@ -84,7 +86,7 @@ def _orphans(declared: Sequence[Declared], observed: Observed, plans: Sequence[P
         index
         for table in sorted(tables)
         for index in observed.of(table)
-        if index.name.startswith(RESERVED_PREFIX) and index.key not in used and not index.builder and not index.parent
+        if _OURS.fullmatch(index.name) and index.key not in used and not index.builder and not index.parent
     ]
     return Plan(tuple(_dropped(index, observed, "left by an interrupted run") for index in left))
 
