@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from .errors import Problem
@@ -116,6 +116,7 @@ class Rules:
     declared: frozenset[QualifiedName] = frozenset()  # every name in the list
     # text of a definition → its text after one more round through the server, where that was asked for
     settled: Mapping[str, str] = field(default_factory=dict)
+    leaving: frozenset[QualifiedName] = frozenset()  # indexes that do not stay what they are
 
     def same(self, one: Form, other: Form) -> bool:
         """Whether two forms are one definition."""
@@ -171,11 +172,19 @@ def unsettled(declared: Sequence[Declared], observed: Observed) -> frozenset[tup
     )
 
 
+def foreseeing(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Rules:
+    """Return rules that know which indexes the items of a list change or drop: none of them satisfies another item."""
+    keys = [(item.form, QualifiedName(item.index.table.schema, item.index.name)) for item in declared]
+    found = [(form, mine) for form, key in keys if (mine := observed.indexes.get(key))]
+    leaving = frozenset(mine.key for form, mine in found if not (form and rules.same(mine.form, form)))
+    return replace(rules, leaving=leaving)
+
+
 def satisfying(item: Declared, observed: Observed, rules: Rules) -> ObservedIndex | None:
     """Return the valid index that already is what a nameless item declares, its own name first."""
     assert item.form
     for other in candidates(item.index, observed):
-        finished = other.valid and not other.name.startswith("pgstead_")
+        finished = other.valid and not other.name.startswith("pgstead_") and other.key not in rules.leaving
         if finished and other.parent is None and rules.same(other.form, item.form):
             return other
     return None

@@ -6,9 +6,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .errors import Problem
-from .index import Declared, Observed, ObservedIndex, Rules, change, check, described, drop, plan_plain, satisfying
+from .index import (
+    Declared,
+    Observed,
+    ObservedIndex,
+    Rules,
+    change,
+    check,
+    described,
+    drop,
+    foreseeing,
+    plan_plain,
+    satisfying,
+)
 from .index import Step as IndexStep
 from .index_spec import Index
 from .index_tree import STRONG, check_tree, plan_tree
@@ -34,6 +47,7 @@ def check_tables(declared: Sequence[Index], tables: Tables) -> tuple[Problem, ..
 
 def check_all(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tuple[Problem, ...]:
     """Return what is wrong with declared indexes, once the server has given their forms."""
+    rules = foreseeing(declared, observed, rules)
     problems = list(check(declared, observed, rules))
     present = [item for item in declared if item.form]
     for item in present:
@@ -47,7 +61,12 @@ def check_all(declared: Sequence[Declared], observed: Observed, rules: Rules) ->
 
 def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan:
     """Return all steps in the order of the list, then the purge; and which indexes nobody declared."""
-    plans = [_plan_one(item, observed, rules) for item in declared]
+    rules = foreseeing(declared, observed, rules)
+    plans: list[Plan] = []
+    seen = observed
+    for item in declared:
+        plans.append(_plan_one(item, seen, rules))
+        seen = _after(plans[-1], seen)
     wanted = {QualifiedName(item.index.table.schema, item.index.name) for item in declared}
     wanted |= {
         found.key
@@ -68,6 +87,20 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
     tables = {item.index.table for item in declared}
     beside = sorted(str(index.key) for index in rest if index.table in tables and not owner_of(index.comment))
     return joined([*plans, Plan(unmanaged=tuple(beside), warnings=_warnings(declared, observed, rules))])
+
+
+def _after(plan: Plan, observed: Observed) -> Observed:
+    """Return what the next item finds: names that are taken, and indexes that this plan renames or attaches."""
+    indexes = dict(observed.indexes)
+    taken = set()
+    for made in plan.changes:
+        step = made.subject
+        taken.add(QualifiedName(step.table.schema, step.target))
+        source = QualifiedName(step.table.schema, step.source)
+        if made.action in ("rename", "attach") and source in indexes:
+            moved = replace(indexes.pop(source), name=step.target, parent=step.parent)
+            indexes[moved.key] = moved
+    return replace(observed, indexes=indexes, relations=observed.relations | taken)
 
 
 def _orphans(declared: Sequence[Declared], observed: Observed, plans: Sequence[Plan], rules: Rules) -> Plan:
