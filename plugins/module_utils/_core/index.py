@@ -243,7 +243,7 @@ def plan_plain(item: Declared, observed: Observed, rules: Rules) -> Plan:
         found = satisfying(item, observed, rules)
     if found is not None:
         return kept(index, found, leftovers, rules)
-    renamed = _renamed(item, observed, rules) if mine is None else None
+    renamed = _renamed(item, observed, leftovers, rules) if mine is None else None
     if renamed:
         return renamed
     return _built(item, mine, observed, leftovers, rules)
@@ -262,9 +262,8 @@ def drop(table: QualifiedName, name: str, note: str = "") -> Change:
     return change("drop", step, mode=Mode.CONCURRENTLY, note=note)
 
 
-def build(index: Index, table: QualifiedName, name: str, form: Form) -> Change:
+def build(index: Index, table: QualifiedName, name: str, form: Form, building: str) -> Change:
     """Return the step that builds the index `name` under a name of its own."""
-    building = temporary_name(table, name)
     step = Step(table, building, building, index, form)
     return Change(KIND, table, name, "build", UPDATE_LOCK, Mode.CONCURRENTLY, step, leaves=building)
 
@@ -296,6 +295,12 @@ def usable(building: ObservedIndex, form: Form | None, rules: Rules) -> bool:
     return building.valid and form is not None and rules.same(building.form, form)
 
 
+def comment_of(index: Index, old: ObservedIndex | None, rules: Rules) -> str:
+    """Return the comment of an index of ours; where none is declared, what a person wrote stays."""
+    written = without_marker(old.comment) if old and index.comment is None else index.comment
+    return with_marker(written, rules.owner)
+
+
 def _absent(index: Index, mine: ObservedIndex | None, leftovers: tuple[Change, ...]) -> Plan:
     if mine is None:
         return Plan(leftovers)
@@ -316,18 +321,19 @@ def kept(index: Index, found: ObservedIndex, leftovers: tuple[Change, ...], rule
     return Plan((*leftovers, step), (Difference(f"index {found.key}", before, after),))
 
 
-def _renamed(item: Declared, observed: Observed, rules: Rules) -> Plan | None:
+def _renamed(item: Declared, observed: Observed, leftovers: tuple[Change, ...], rules: Rules) -> Plan | None:
     """An index of ours with this definition and another name is not built again."""
     index, form = item.index, item.form
     assert form
     for other in observed.of(index.table):
         ours = owner_of(other.comment) == rules.owner and not other.parent
+        ours = ours and not other.name.startswith(RESERVED_PREFIX)
         if ours and other.valid and other.key not in rules.declared and rules.same(other.form, form):
-            comment = with_marker(index.comment, rules.owner)
+            comment = comment_of(index, other, rules)
             step = change("rename", Step(index.table, other.name, index.name, comment=comment))
             before = described(other.name, other.table, other.form, other.comment)
             after = described(index.name, index.table, form, comment)
-            return Plan((step,), (Difference(f"index {other.key}", before, after),))
+            return Plan((*leftovers, step), (Difference(f"index {other.key}", before, after),))
     return None
 
 
@@ -339,15 +345,14 @@ def _built(
     assert form
     building = temporary_name(index.table, index.name)
     ready = observed.indexes.get(QualifiedName(index.table.schema, building))
-    comment = with_marker(index.comment, rules.owner)
+    replaced = mine if mine and mine.valid else None
+    comment = comment_of(index, replaced, rules)
     steps = list(leftovers)
     if mine and not mine.valid:
         steps.append(drop(index.table, mine.name, "invalid: its build failed or was interrupted"))
     if not (ready and usable(ready, form, rules)):
-        steps.append(build(index, index.table, index.name, form))
-    replaced = mine if mine and mine.valid else None
+        steps.append(build(index, index.table, index.name, form, building))
     if replaced:
-        comment = with_marker(index.comment or without_marker(replaced.comment), rules.owner)
         strong = "AccessExclusiveLock" if replaced.replica_identity else UPDATE_LOCK
         step = Step(index.table, building, index.name, index, form, comment, replaced)
         steps.append(change("swap", step, lock=strong))

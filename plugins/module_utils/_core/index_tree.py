@@ -7,7 +7,7 @@ The parent's index becomes valid with the last attachment; a run that was interr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import Problem
 from .index import (
@@ -19,6 +19,7 @@ from .index import (
     Step,
     build,
     change,
+    comment_of,
     described,
     drift_of,
     drop,
@@ -29,7 +30,7 @@ from .index import (
 )
 from .index_spec import RESERVED_PREFIX, Index
 from .names import QualifiedName, derive, short_hash
-from .plan import Change, Difference, Plan, with_marker, without_marker
+from .plan import Change, Difference, Plan, with_marker
 from .relation import partitions, tree
 
 STRONG = "AccessExclusiveLock"
@@ -71,17 +72,17 @@ def plan_tree(item: Declared, observed: Observed, rules: Rules) -> Plan:
     missing = grower.below(index.table, same.key) if same and not _stuck(same, observed) else ()
     if same and missing:
         # ours or not: an invalid partitioned index is one that still lacks partitions
-        after = described(same.name, same.table, form, same.comment)
-        gap = Difference(f"index {same.key}", "-- lacks partitions\n" + after, after)
-        return Plan(missing, (gap,))
-    comment = with_marker(index.comment, rules.owner)
+        noted = kept(index, same, (), rules)
+        before = described(same.name, same.table, form, same.comment)
+        after = noted.differences[0].after if noted.differences else before
+        gap = Difference(f"index {same.key}", "-- lacks partitions\n" + before, after)
+        return Plan((*missing, *noted.changes), (gap,))
+    comment = comment_of(index, mine, rules)
     after = described(index.name, index.table, form, comment)
     if mine is None:
         steps = (grower.top(index.table, index.name, comment), *grower.below(index.table, key))
         return Plan(steps, (Difference(f"index {key}", "", after),), drift_of(key, mine, observed))
     before = ("" if mine.valid else "-- invalid\n") + described(mine.name, mine.table, mine.form, mine.comment)
-    comment = with_marker(index.comment or without_marker(mine.comment), rules.owner)
-    after = described(index.name, index.table, form, comment)
     return Plan(_replaced(grower, mine, comment), (Difference(f"index {key}", before, after),))
 
 
@@ -114,12 +115,24 @@ def _replaced(grower: _Grower, mine: ObservedIndex, comment: str) -> tuple[Chang
     steps = []
     if ready and not grower.rules.same(ready.form, form):
         steps.append(change("drop_tree", Step(index.table, ready.name, ready.name), lock=STRONG))
+        grower = replace(grower, observed=_without(ready, grower.observed))
         ready = None
     if ready is None:
         steps.append(grower.top(index.table, building.name, comment))
     steps += grower.below(index.table, building)
     step = Step(index.table, building.name, index.name, index, form, comment, mine)
     return (*steps, change("swap_tree", step, lock=STRONG))
+
+
+def _without(gone: ObservedIndex, observed: Observed) -> Observed:
+    """Return what is there when this tree is dropped; what is attached goes with it."""
+    left = {key: other for key, other in observed.indexes.items() if gone.key not in (key, other.parent)}
+    return replace(observed, indexes=left)
+
+
+def leaf_name(index: Index, table: QualifiedName) -> str:
+    """Return the name under which an index of a partition is built, whatever its name will be."""
+    return f"pgstead_new_{short_hash(table.schema, table.name, index.name)}"
 
 
 @dataclass(frozen=True)
@@ -148,27 +161,38 @@ class _Grower:
             free = next((other for other in there if self._free(other)), None)
             if child.kind == "p":
                 steps += self._branch(child.name, parent, attached or free)
-            elif free and free.valid:
+            elif free:
                 steps.append(change("attach", Step(child.name, free.name, free.name, parent=parent), lock=STRONG))
             elif not attached:
                 steps += self._leaf(child.name, parent)
-        return tuple(steps)
+        return tuple(steps) or self._again(table, parent)
+
+    def _again(self, table: QualifiedName, parent: QualifiedName) -> tuple[Change, ...]:
+        """An index stays invalid when the partition that it lacked is dropped, until it is looked at again."""
+        mine = self.observed.indexes.get(parent)
+        children = [other for part in partitions(table, self.observed.tables) for other in self.observed.of(part.name)]
+        attached = [other for other in children if other.parent == parent]
+        if mine is None or mine.valid or not attached or not all(other.valid for other in attached):
+            return ()
+        step = Step(attached[0].table, attached[0].name, attached[0].name, parent=parent)
+        return (change("attach", step, lock=STRONG, note="all are there; PostgreSQL has not looked since"),)
 
     def _free(self, other: ObservedIndex) -> bool:
         """Whether an index that a partition already has can be attached."""
         taken = other.parent is not None or other.constraint or other.builder or other.name.startswith("pgstead_")
-        return not taken and self.rules.same(other.form, self.form)
+        whole = other.valid or partitions(other.table, self.observed.tables)
+        return bool(not taken and whole and self.rules.same(other.form, self.form))
 
     def _leaf(self, table: QualifiedName, parent: QualifiedName) -> list[Change]:
         name = self._child_name(table)
-        building = temporary_name(table, name)
+        building = leaf_name(self.index, table)
         ready = self.observed.indexes.get(QualifiedName(table.schema, building))
         finished = ready is not None and usable(ready, self.form, self.rules)
         steps = []
         if ready and not finished:
             steps.append(drop(table, building, "left by an interrupted build"))
         if not finished:
-            steps.append(build(self.index, table, name, self.form))
+            steps.append(build(self.index, table, name, self.form, building))
         comment = with_marker(None, self.rules.owner)
         step = Step(table, building, name, self.index, self.form, comment, parent=parent)
         return [*steps, change("attach", step, lock=STRONG)]
@@ -186,6 +210,8 @@ class _Grower:
         """Name a partition's index after its parent's, as PostgreSQL would; a taken name gets the definition's hash."""
         stem = self.index.name.removeprefix(self.index.table.name).strip("_").removesuffix("idx").strip("_")
         parts = [table.name, stem] if stem else [table.name]
-        name = derive(parts, "idx")
-        taken = QualifiedName(table.schema, name) in self.observed.relations
-        return derive([*parts, short_hash(self.form.text)[:6]], "idx") if taken else name
+        name, attempt = derive(parts, "idx"), 0
+        while QualifiedName(table.schema, name) in self.observed.relations:
+            name = derive([*parts, short_hash(self.form.text, str(attempt))[:6]], "idx")
+            attempt += 1
+        return name
