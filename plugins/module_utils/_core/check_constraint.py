@@ -291,7 +291,8 @@ def _replaced(
 ) -> Plan:
     """Add the new definition beside the old one, validate it, then let it take the old one's place at once."""
     building = temporary_name(check.name)
-    comment = with_marker(check.comment or without_marker(mine.comment if mine else ""), OWNER)
+    written = without_marker(mine.comment) if mine and check.comment is None else check.comment
+    comment = with_marker(written, OWNER)
     steps = []
     if leftover and not (leftover.enforced and rules.same(leftover.text, text)):
         steps.append(_change("drop", Step(check.table, building, building), note="left by an interrupted run"))
