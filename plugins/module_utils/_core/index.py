@@ -197,6 +197,8 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         index, key = item.index, QualifiedName(item.index.table.schema, item.index.name)
         where = f"{index.position} ({index.name})"
         mine = observed.indexes.get(key)
+        if item.form and not index.named and satisfying(item, observed, rules):
+            continue
         if mine is None and key in observed.relations and index.present:
             problems.append(Problem(where, f"the name {key} is taken by something that is not an index"))
         if mine is None:
@@ -211,7 +213,8 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         elif mine.replica_identity and not _identifies(item):
             what = f"is the replica identity of {index.table}, and has to stay unique, on columns, without WHERE"
             problems.append(Problem(where, what))
-        elif item.form and not index.named and _somebody_elses(mine, item, observed, rules):
+        elif item.form and not index.named and mine.valid and not owner_of(mine.comment):
+            # a derived name met a definition that nobody declared: that one is not replaced unasked
             what = (
                 f"somebody made an index of this name, {mine.form.text}: give yours a name, or this one to replace it"
             )
@@ -223,12 +226,6 @@ def _identifies(item: Declared) -> bool:
     """Whether rows can be told apart by an index, as logical replication does."""
     index = item.index
     return item.form is not None and index.unique and not index.predicate and all(key.name for key in index.columns)
-
-
-def _somebody_elses(mine: ObservedIndex, item: Declared, observed: Observed, rules: Rules) -> bool:
-    """Whether a derived name met another definition that nobody declared: that one is not replaced unasked."""
-    foreign = mine.valid and not owner_of(mine.comment)
-    return foreign and satisfying(item, observed, rules) is None
 
 
 def plan_plain(item: Declared, observed: Observed, rules: Rules) -> Plan:
