@@ -15,13 +15,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from .errors import Problem
-from .index_spec import RESERVED_PREFIX, Index
+from .index_spec import Index
 from .names import NAME_BYTES, QualifiedName, short_hash
 from .plan import Change, Difference, Mode, Plan, owner_of, with_marker, without_marker
 from .relation import Tables
 
 KIND = "index"
 UPDATE_LOCK = "ShareUpdateExclusiveLock"
+_OF_A_RUN = re.compile(r"pgstead_(new|old)_[0-9a-f]{12}")
 _REINDEX_LEFTOVER = re.compile(r"(.+)_(ccnew|ccold)\d*")
 
 
@@ -137,6 +138,11 @@ def retired_name(table: QualifiedName, name: str) -> str:
     return f"pgstead_old_{short_hash(table.schema, name)}"
 
 
+def of_a_run(name: str) -> bool:
+    """Whether an index bears such a name; that of a table may begin with pgstead_ too, and so its indexes'."""
+    return _OF_A_RUN.fullmatch(name) is not None
+
+
 def shown(name: str, table: QualifiedName, form: Form) -> str:
     """Return an index as one statement, for people."""
     place = f" TABLESPACE {form.tablespace}" if form.tablespace else ""
@@ -184,7 +190,7 @@ def satisfying(item: Declared, observed: Observed, rules: Rules) -> ObservedInde
     """Return the valid index that already is what a nameless item declares, its own name first."""
     assert item.form
     for other in candidates(item.index, observed):
-        finished = other.valid and not other.name.startswith("pgstead_") and other.key not in rules.leaving
+        finished = other.valid and not of_a_run(other.name) and other.key not in rules.leaving
         if finished and other.parent is None and rules.same(other.form, item.form):
             return other
     return None
@@ -255,7 +261,7 @@ def change(
 
 def drop(table: QualifiedName, name: str, note: str = "") -> Change:
     """Return the step that drops an index without blocking anyone."""
-    step = Step(table, name, name, recorded=not name.startswith(RESERVED_PREFIX))
+    step = Step(table, name, name, recorded=not of_a_run(name))
     return change("drop", step, mode=Mode.CONCURRENTLY, note=note)
 
 
@@ -324,7 +330,7 @@ def _renamed(item: Declared, observed: Observed, leftovers: tuple[Change, ...], 
     assert form
     for other in observed.of(index.table):
         ours = owner_of(other.comment) == rules.owner and not other.parent
-        ours = ours and not other.name.startswith(RESERVED_PREFIX)
+        ours = ours and not of_a_run(other.name)
         if ours and other.valid and other.key not in rules.declared and rules.same(other.form, form):
             comment = comment_of(index, other, rules)
             step = change("rename", Step(index.table, other.name, index.name, comment=comment))

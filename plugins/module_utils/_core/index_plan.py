@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,6 +18,7 @@ from .index import (
     described,
     drop,
     foreseeing,
+    of_a_run,
     plan_plain,
     satisfying,
 )
@@ -30,7 +30,6 @@ from .plan import Change, Difference, Plan, joined, owner_of
 from .relation import Tables, inherited_twice, table_problem, tree
 
 INDEXABLE = "rpm"
-_OURS = re.compile(r"pgstead_(new|old)_[0-9a-f]{12}")  # a table's name may begin with pgstead_, and so its indexes'
 
 
 def check_tables(declared: Sequence[Index], tables: Tables) -> tuple[Problem, ...]:
@@ -119,7 +118,7 @@ def _orphans(declared: Sequence[Declared], observed: Observed, plans: Sequence[P
         index
         for table in sorted(tables)
         for index in observed.of(table)
-        if _OURS.fullmatch(index.name) and index.key not in used and not index.builder and not index.parent
+        if of_a_run(index.name) and index.key not in used and not index.builder and not index.parent
     ]
     return Plan(tuple(_dropped(index, observed, "left by an interrupted run") for index in left))
 

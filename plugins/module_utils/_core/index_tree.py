@@ -24,11 +24,12 @@ from .index import (
     drift_of,
     drop,
     kept,
+    of_a_run,
     satisfying,
     temporary_name,
     usable,
 )
-from .index_spec import RESERVED_PREFIX, Index
+from .index_spec import Index
 from .names import QualifiedName, derive, short_hash
 from .plan import Change, Difference, Plan, with_marker
 from .relation import partitions, tree
@@ -146,7 +147,7 @@ class _Grower:
 
     def top(self, table: QualifiedName, name: str, comment: str, parent: QualifiedName | None = None) -> Change:
         """The index ON ONLY a partitioned table: nothing is built."""
-        recorded = parent is None and not name.startswith(RESERVED_PREFIX)
+        recorded = parent is None and not of_a_run(name)
         step = Step(table, name, name, self.index, self.form, comment, parent=parent, recorded=recorded)
         return change("create_only", step, lock="ShareLock")
 
@@ -179,7 +180,7 @@ class _Grower:
 
     def _free(self, other: ObservedIndex) -> bool:
         """Whether an index that a partition already has can be attached."""
-        taken = other.parent is not None or other.constraint or other.builder or other.name.startswith("pgstead_")
+        taken = other.parent is not None or other.constraint or other.builder or of_a_run(other.name)
         whole = other.valid or partitions(other.table, self.observed.tables)
         return bool(not taken and whole and self.rules.same(other.form, self.form))
 
