@@ -44,8 +44,10 @@ def table_problem(where: str, name: QualifiedName, tables: Tables, accepted: str
     """Say why no object of this kind can be on this relation: missing, or of a kind (relkind) not in `accepted`."""
     table = tables.get(name)
     if table is None:
-        alike = difflib.get_close_matches(str(name), [str(known) for known in tables], n=1)
-        hint = f"; did you mean {alike[0]}?" if alike else ""
+        alike = difflib.get_close_matches(name.name, [known.name for known in tables], n=1)
+        meant = [known for known in sorted(tables) if known.name in alike]
+        meant.sort(key=lambda known: known.schema != name.schema)
+        hint = f"; did you mean {meant[0]}?" if meant else ""
         return Problem(where, f"table {name} does not exist{hint}")
     if table.temporary:
         return Problem(where, f"{name} is a temporary table")
