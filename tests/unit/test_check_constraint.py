@@ -148,7 +148,7 @@ def test_locks_and_modes() -> None:
         ("add", STRONG, Mode.TRANSACTION),
         ("validate", WEAK, Mode.SCAN),
         ("swap", STRONG, Mode.TRANSACTION),
-        ("comment", WEAK, Mode.TRANSACTION),
+        ("comment", "AccessShareLock", Mode.TRANSACTION),
     ]
     (gone,) = cc.plan([want(present=False)], observed(there()), Rules()).changes
     assert (gone.lock, gone.object) == (STRONG, "c on public.t")

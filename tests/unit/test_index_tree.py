@@ -150,7 +150,7 @@ def test_locks_and_modes() -> None:
     assert found == [
         ("create_only", "ShareLock", Mode.TRANSACTION),
         *(built, attached),
-        ("create_only", STRONG, Mode.TRANSACTION),  # attached in the same transaction
+        ("create_only", "ShareLock", Mode.TRANSACTION),  # attached in the same transaction
         *(built, attached, built, attached),
     ]
     (swap,) = planned([ITEM], observed(*whole("b"), *whole(top=NEW, stem="x"))).changes
