@@ -107,7 +107,7 @@ class World:
             if change.action == "swap":
                 assert change.subject.old.replica_identity is (change.lock == "AccessExclusiveLock")
             getattr(self, f"_{change.action}")(change.subject)
-        return replace(self.seen, indexes=self.indexes, relations=self.others | frozenset(self.indexes))
+        return replace(self.seen, indexes=dict(self.indexes), relations=self.others | frozenset(self.indexes))
 
     def _kind(self, step: index.Step) -> str:
         return self.seen.tables[step.table].kind

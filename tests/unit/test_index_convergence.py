@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core import index_plan
-from ansible_collections.pgstead.ops.plugins.module_utils._core.index import Declared, Observed, ObservedIndex
+from ansible_collections.pgstead.ops.plugins.module_utils._core.index import Declared, Form, Observed, ObservedIndex
+from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
 from ansible_collections.pgstead.ops.plugins.module_utils._core.plan import Change
 from ansible_collections.pgstead.ops.tests.unit.schema_world import (
     OURS,
@@ -41,13 +42,15 @@ def plain(draw: Draw) -> list[ObservedIndex]:
     found = []
     for name in draw(st.sets(st.sampled_from(PLAIN), max_size=6)):
         bound = draw(st.sampled_from(["", "", "", "c"])) if name in ("i", "j", "theirs") else ""
+        identity = name == "i" and draw(st.booleans())
         made = there(
             name,
             "t",
             draw(TEXTS),
             valid=bool(bound) or draw(st.booleans()) or name.startswith("pgstead_old"),
             constraint=bound,
-            replica_identity=draw(st.booleans()) and name == "i",
+            replica_identity=identity,
+            unique=identity,
             comment="" if name.startswith("pgstead_new") else draw(COMMENTS),
         )
         found.append(made)
@@ -64,7 +67,8 @@ def tree(draw: Draw, name: str) -> list[ObservedIndex]:
     attached = draw(st.sets(st.sampled_from(["e1", "e2"])))
     below = draw(st.sets(st.sampled_from(["e2a", "e2b"])))
     whole = {"e1": True, "e2": below == {"e2a", "e2b"}}
-    top = there(name, "e", text, valid=attached == {"e1", "e2"} and whole["e2"], comment=draw(COMMENTS))
+    looked = draw(st.sampled_from([True, True, False]))  # a partition that it lacked may have been dropped since
+    top = there(name, "e", text, valid=attached == set(whole) and whole["e2"] and looked, comment=draw(COMMENTS))
     found = [top]
     if "e1" in attached:
         found.append(there(names["e1"], "e1", text, parent=name))
@@ -100,6 +104,7 @@ def lists(draw: Draw) -> list[Declared]:
             "a" if name.startswith("*") else draw(TEXTS),
             comment=draw(st.sampled_from([None, None, "", "note"])),
             present=name.startswith("*") or draw(st.sampled_from([True, True, False])),
+            unique=(name, on) == ("i", "t") and draw(st.booleans()),
         )
         found.append(replace(made, index=replace(made.index, position=f"indexes[{number}]")))
     return found
@@ -109,6 +114,10 @@ def short(seen: Observed) -> list[object]:
     return [
         (str(one.table), one.name, one.form.text, one.valid, one.parent, one.comment) for one in seen.indexes.values()
     ]
+
+
+def wanted(declared: list[Declared]) -> dict[QualifiedName, Form | None]:
+    return {QualifiedName(one.index.table.schema, one.index.name): one.form for one in declared}
 
 
 def builds(changes: Sequence[Change]) -> int:
@@ -134,9 +143,14 @@ def test_every_plan_leads_to_an_empty_one(declared: list[Declared], seen: Observ
     note(f"there {short(seen)}")
     note(f"plan {steps(plan)}")
     assert bool(plan.changes) >= bool(plan.differences)
-    after = World(seen).after(plan.changes)
+    world, after = World(seen), seen
+    held = [key for key, form in wanted(declared).items() if form and key in seen.indexes and seen.indexes[key].valid]
+    for change in plan.changes:
+        after = world.after([change])
+        assert all(after.indexes[key].valid for key in held)  # no moment without an index that was there
     assert steps(planned(declared, after, purge=purge)) == []
     assert remains(declared, after) == []
+    assert {key for key, form in wanted(declared).items() if not form} & set(after.indexes) == set()
 
 
 @settings(deadline=None, derandomize=True, max_examples=100, suppress_health_check=list(HealthCheck))
