@@ -276,7 +276,7 @@ def run() -> int:
         server.pgbench_init(10 if options.quick else 50)
         tls = "disable" if options.no_tls else "require"
         changes = dict(change.split("=", 1) for change in options.set)
-        bench = Bench(server, 40_000 if options.quick else 80_000, tls, changes)
+        bench = Bench(server, 40_000 if options.quick else 60_000, tls, changes)
         results = measure(bench, compared, options.rounds or (1 if options.quick else 5))
         versions = server.run(f"pgbouncer --version | head -n 1; /usr/lib/postgresql/{VERSION}/bin/postgres --version")
     found = {case: {key: summarise([one[key] for one in many]) for key in many[0]} for case, many in results.items()}

@@ -33,7 +33,7 @@ runs once unmeasured and then twice on one connection, as from a pool; the mean 
 
 What they are, and why: the sort is a list of a month's orders, the largest first (41,000 rows of 800 bytes), the join
 is an export: every order with its customer, in whole rows, as an ORM reads them. Both were chosen to spill with the
-default work_mem and to fit a tuned one, because work_mem changes nothing elsewhere, and among some fifteen shapes
+default work_mem and to fit a tuned one, because work_mem changes nothing elsewhere, and among some twenty shapes
 (see docs/tuning.md): with everything in the page cache, spilling costs memory copies, so wide rows show it and narrow
 ones hardly. Therefore two statements stand beside the limits, and part of no verdict, in which a larger work_mem gains
 nothing or loses: a report of what each customer ordered (one hash larger than the processor's caches instead of
