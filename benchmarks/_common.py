@@ -120,6 +120,13 @@ def host_description() -> dict[str, Any]:
     }
 
 
+def busy_seconds() -> float:
+    """Processor time that everything on this host has used since it started, idle and waiting left out."""
+    fields = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]
+    user, nice, system, _idle, _wait, *interrupts_and_steal = (int(field) for field in fields)
+    return (user + nice + system + sum(interrupts_and_steal)) / os.sysconf("SC_CLK_TCK")
+
+
 def add_common_arguments(parser: argparse.ArgumentParser, results: str) -> None:
     """Options every benchmark takes."""
     parser.add_argument("--quick", action="store_true", help="short rounds, to see that it works; proves nothing")

@@ -93,6 +93,12 @@ class Server:
         interactive = ["--interactive"] if stdin is not None else []
         return docker("exec", *interactive, "--user", user, self.name, "sh", "-ec", command, stdin=stdin)
 
+    def processor_seconds(self) -> float:
+        """Processor time that the container has used (control groups version 2, or 1)."""
+        two, one = "/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpuacct/cpuacct.usage"
+        text = self.run(f"if [ -e {two} ]; then awk '/^usage_usec/ {{print $2 \"000\"}}' {two}; else cat {one}; fi")
+        return float(text) / 1e9
+
     def _install(self) -> None:
         self.run(
             "export DEBIAN_FRONTEND=noninteractive; mkdir -p /etc/postgresql-common;"

@@ -1,22 +1,24 @@
 #!/usr/bin/env python3
 """Pooling: many clients directly against PostgreSQL, and the same clients through PgBouncer, on the same server.
 
-Method. One container with PostgreSQL 17 and PgBouncer of Debian 13; pgbench runs in it and reaches both over TCP on
-the loopback address with SCRAM and TLS, and PgBouncer reaches the server the same way, so that both ways pay for
-encryption. Three ways are compared: direct; a pool of 25 servers; the role's default pool (25 and a reserve of 10, at
-most 100 connections to a database) with the reserve in use, which is its worst case for one user and one database.
+Method. One container with PostgreSQL 17 and PgBouncer of Debian 13; pgbench runs in it. Clients reach both over TCP on
+the loopback address with SCRAM and TLS; PgBouncer reaches the server as the role's does, through the local socket,
+which needs no TLS. Its settings are those the role computes, less the lookup of secrets: the verifier stands in
+userlist.txt. Three ways are compared: direct; a pool of 25 servers; the role's default pool (25 and a reserve of 10,
+at most 100 connections to a database) with the reserve in use, which is its worst case for one user and one database.
 Each way runs with 1000 clients and with 25, interleaved: every round runs every case once, in rotating order. Figures
 are medians with the median absolute deviation.
 
 Memory is private memory only: the sum of Private_Clean, Private_Dirty and Private_Hugetlb from smaps over all client
-backends and PgBouncer, read every few seconds while the clients work, the largest reading. Shared mappings are left
+backends and PgBouncer, read every five seconds while the clients work, the largest reading. Reading a thousand of
+them takes processor time, so the throughput of 1000 direct clients is a lower bound. Shared mappings are left
 out: the kernel calls a page of shared_buffers private while only one process has touched it, which would charge a few
 busy backends for the cache. Resident set sizes are never summed: each counts shared_buffers again. Throughput is
 pgbench's simple-update (no contended branch row) in the extended protocol (with -M prepared pgbench waits for each
 PREPARE in a blocking way, which starves the clients that hold the pool's servers), the same number of transactions
-for every way, connecting not counted. Connect time is measured with a new connection for each transaction (pgbench -C
--S). Few clients lose throughput through a pooler that has to share two processors with the server: that is printed
-too.
+for every way (a quarter of them with 25 clients), connecting not counted. Connect time is measured with a new connection
+for each transaction (pgbench -C -S). Few clients lose throughput through a pooler that has to share two processors
+with the server: that is printed too.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from _common import (
     show,
     summarise,
     table,
+    use_collection,
 )
 from _peers import Host, ours
 from _server import ROLE, VERSION, Server, choose_image
@@ -79,43 +82,65 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--reserve", type=int, default=10, help="the role's pgbouncer_reserve_pool_size")
     parser.add_argument("--max-db-connections", type=int, default=100, help="the role's pgbouncer_max_db_connections")
     parser.add_argument("--no-tls", action="store_true", help="without encryption, to see what TLS costs the pooler")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change pgbouncer.ini")
     return parser.parse_args()
 
 
-def ini(way: Way, tls: str) -> str:
-    """pgbouncer.ini with the role's sizes; the reserve is used after 0.1 s: measured, not only allowed."""
-    settings = {
-        "listen_addr": "127.0.0.1",
-        "listen_port": PORT,
+def role_settings(version: str) -> dict[str, str]:
+    """What the role would write into pgbouncer.ini with its defaults, for the installed version."""
+    use_collection()
+    try:
+        from ansible_collections.pgstead.ops.plugins.module_utils._core import pooler
+    except ImportError as error:
+        raise BenchmarkError(f"cannot import the collection's pooler settings: {error}") from error
+    spec = pooler.PoolerSpec(
+        listen_addresses=("127.0.0.1",),
+        port=PORT,
+        pool_mode="transaction",
+        default_pool_size=25,
+        reserve_pool_size=10,
+        max_db_connections=100,
+        max_client_connections=MANY + 100,
+        query_timeout=30,
+        server_idle_timeout=600,
+        processes=1,
+        server_host="",
+        server_port=5432,
+        tls_certificate="/etc/ssl/certs/ssl-cert-snakeoil.pem",
+        tls_key="/etc/ssl/private/ssl-cert-snakeoil.key",
+        tls_server_ca="/etc/ssl/certs/ssl-cert-snakeoil.pem",
+        tls_server_mode="verify-full",
+    )
+    return {setting.name: setting.value for setting in pooler.settings(spec, pooler.parse_version(version))}
+
+
+def ini(way: Way, role: dict[str, str], tls: str, changes: dict[str, str]) -> str:
+    """The role's pgbouncer.ini with this way's sizes; the reserve is used after 0.1 s: measured, not only allowed."""
+    settings = role | {
         "unix_socket_dir": "",
         "pidfile": "/tmp/pgbouncer.pid",
         "logfile": "/tmp/pgbouncer.log",
         "auth_type": "scram-sha-256",
         "auth_file": "/etc/pgbouncer/userlist.txt",
         "admin_users": ROLE,
-        "pool_mode": "transaction",
-        "max_client_conn": MANY + 100,
-        "default_pool_size": way.pool,
-        "reserve_pool_size": way.reserve,
-        "reserve_pool_timeout": 0.1,
-        "max_db_connections": way.max_db_connections,
-        "max_prepared_statements": 200,
-        "query_wait_timeout": 120,
-        "server_idle_timeout": 600,
+        "default_pool_size": str(way.pool),
+        "reserve_pool_size": str(way.reserve),
+        "reserve_pool_timeout": "0.1",
+        "max_db_connections": str(way.max_db_connections),
         "client_tls_sslmode": tls,
-        "client_tls_cert_file": "/etc/ssl/certs/ssl-cert-snakeoil.pem",
-        "client_tls_key_file": "/etc/ssl/private/ssl-cert-snakeoil.key",
-        "server_tls_sslmode": tls,
     }
-    lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
-    return f"[databases]\nbench = host=127.0.0.1 port=5432 dbname=bench\n[pgbouncer]\n{lines}"
+    for name in ("auth_hba_file", "auth_query", "auth_dbname"):
+        settings.pop(name, None)
+    lines = "".join(f"{name} = {value}\n" for name, value in (settings | changes).items())
+    return f"[databases]\nbench = host=/var/run/postgresql port=5432 dbname=bench\n[pgbouncer]\n{lines}"
 
 
 class Bench:
     """The server, and the pooler of the moment."""
 
-    def __init__(self, server: Server, transactions: int, tls: str) -> None:
-        self.server, self.transactions, self.tls = server, transactions, tls
+    def __init__(self, server: Server, transactions: int, tls: str, changes: dict[str, str]) -> None:
+        self.server, self.transactions, self.tls, self.changes = server, transactions, tls, changes
+        self.role = role_settings(server.run("pgbouncer --version | awk 'NR == 1 {print $2}'").strip())
         verifier = server.query(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{ROLE}'")[0][0]
         server.write("/etc/pgbouncer/userlist.txt", f'"{ROLE}" "{verifier}"\n')
 
@@ -123,7 +148,7 @@ class Bench:
         """Stop the pooler, and start it as this way wants it."""
         self.server.run("pkill -KILL -x pgbouncer || true; rm -f /tmp/pgbouncer.pid")
         if way.pool:
-            self.server.write(INI, ini(way, self.tls))
+            self.server.write(INI, ini(way, self.role, self.tls, self.changes))
             self.server.run(f"pgbouncer -d -q {INI}", user="postgres")
             time.sleep(0.5)
 
@@ -150,19 +175,20 @@ class Bench:
         return float(self.server.run(read, user="postgres")) * 1024
 
     def load(self, way: Way, clients: int) -> dict[str, float]:
-        """Throughput for a fixed number of transactions, with the memory read every second meanwhile."""
+        """Throughput for a fixed number of transactions, with the memory read meanwhile."""
         self.pooler(way)
         readings: list[tuple[float, float, int]] = []
         finished = threading.Event()
 
         def read() -> None:
-            while not finished.wait(1):
+            while not finished.wait(2 if self.transactions < 60_000 else 5):
                 readings.append(self.private())
 
         reader = threading.Thread(target=read)
         reader.start()
+        each = self.transactions // (clients if clients == MANY else clients * 4)
         try:
-            tps, connect = self._pgbench(way, clients, "-N", "-M", "extended", "-t", str(self.transactions // clients))
+            tps, connect = self._pgbench(way, clients, "-N", "-M", "extended", "-t", str(each))
         finally:
             finished.set()
             reader.join()
@@ -249,7 +275,8 @@ def run() -> int:
         server.configure(settings)
         server.pgbench_init(10 if options.quick else 50)
         tls = "disable" if options.no_tls else "require"
-        bench = Bench(server, 40_000 if options.quick else 120_000, tls)
+        changes = dict(change.split("=", 1) for change in options.set)
+        bench = Bench(server, 40_000 if options.quick else 60_000, tls, changes)
         results = measure(bench, compared, options.rounds or (1 if options.quick else 5))
         versions = server.run(f"pgbouncer --version | head -n 1; /usr/lib/postgresql/{VERSION}/bin/postgres --version")
     found = {case: {key: summarise([one[key] for one in many]) for key in many[0]} for case, many in results.items()}
@@ -259,6 +286,7 @@ def run() -> int:
         "ways": [asdict(way) for way in compared],
         "settings": settings,
         "tls": tls,
+        "changed": changes,
         "figures": found,
         "rounds": results,
     }
