@@ -29,9 +29,9 @@ LEFT JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace
 LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
 LEFT JOIN (SELECT conindid, array_agg(conname::text ORDER BY conname) AS names FROM pg_catalog.pg_constraint
            WHERE contype = 'f' GROUP BY conindid) f ON f.conindid = i.indexrelid
-LEFT JOIN (SELECT attrelid, array_agg(attnum::int ORDER BY attnum) || array_agg(attstattarget::int ORDER BY attnum)
-                  AS targets FROM pg_catalog.pg_attribute WHERE attstattarget >= 0 AND attnum > 0 GROUP BY attrelid) x
-       ON x.attrelid = i.indexrelid
+LEFT JOIN LATERAL (SELECT array_agg(a.attnum::int ORDER BY a.attnum) || array_agg(a.attstattarget::int ORDER BY a.attnum)
+                          AS targets FROM pg_catalog.pg_attribute a
+                   WHERE a.attrelid = i.indexrelid AND a.attnum > 0 AND a.attstattarget >= 0) x ON true
 LEFT JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass
                                      AND d.objsubid = 0
 LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = i.indexrelid
