@@ -160,6 +160,9 @@ def test_checks(action: str, subject: cc.Step, sql: list[str]) -> None:
         ("CREATE INDEX system_user ON public.json_table USING btree (a)", "system_user", "public", "json_table"),
         ('CREATE UNIQUE INDEX system_user ON ONLY public."a USING b" USING btree (a)', "system_user", "public", "a USING b"),
         ('CREATE INDEX json ON "x.y".t USING btree (a)', "json", "x.y", "t"),
+        # quote_all_identifiers
+        ('CREATE UNIQUE INDEX "i" ON ONLY "public"."t" USING btree (a)', "i", "public", "t"),
+        ('CREATE INDEX "i" ON "public"."a USING b" USING btree (a)', "i", "public", "a USING b"),
     ],
 )  # fmt: skip
 def test_what_is_kept_of_a_definition(text: str, name: str, schema: str, table: str) -> None:

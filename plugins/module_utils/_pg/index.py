@@ -94,14 +94,15 @@ def _definition(text: str, name: str, schemas: Iterable[str], table: str) -> str
                 head = f"CREATE {unique}INDEX {quote(name)} ON {only}{place} "
                 if text.startswith(head + "USING "):
                     return text[len(head) :]
-    # quote() puts a name in quotation marks that an older server leaves bare
+    # an older server leaves keywords bare that quote() does not, and one told so (quote_all_identifiers) nothing
     places = [f"(?:{_spelt(schema)}\\.)?{_spelt(table)}" for schema in schemas]
     found = re.match(rf"CREATE (?:UNIQUE )?INDEX {_spelt(name)} ON (?:ONLY )?(?:{'|'.join(places)}) (?=USING )", text)
     return text[found.end() :] if found else text
 
 
 def _spelt(name: str) -> str:
-    return f"(?:{re.escape(quote(name))}|{re.escape(name)})"
+    quoted = '"' + name.replace('"', '""') + '"'
+    return f"(?:{re.escape(quoted)}|{re.escape(name)})"
 
 
 def _in_order(text: str, storage: Sequence[str]) -> str:
