@@ -64,6 +64,8 @@ ESCAPING = [
     ("$\N{PILE OF POO}$ ' $\N{PILE OF POO}$); SELECT ('a'", "parenthesis"),
     ("\N{PILE OF POO}E '\\'); SELECT ($$'$$", "parenthesis"),
     ("\N{PILE OF POO}E'\\'); SELECT ($$'$$", "parenthesis"),
+    (" \xa0E'\\'); SELECT ($$'$$", "parenthesis"),  # no space to PostgreSQL
+    (" \u2003E'\\'); SELECT ($$'$$", "parenthesis"),
     # a comment ends with either kind of line end
     ("true --\r); DROP TABLE x; SELECT (1", "parenthesis"),
     ("true --'\r); DROP TABLE x; SELECT (1 --'", "parenthesis"),

@@ -18,7 +18,7 @@ TOKEN = re.compile(
       | '(?:[^']|'')*+'                           # a string
       | "(?:[^"]|"")*+"                           # a quoted name
       | \$(?P<tag>{_TAG})\$.*?\$(?P=tag)\$ )       # a dollar-quoted string
-    | (?P<space> \s+ | --[^\n\r]* )
+    | (?P<space> [ \t\n\r\f\v]+ | --[^\n\r]* )
     | (?P<comment> /\* )
     | (?P<open> \( ) | (?P<close> \) ) | (?P<end> ; )
     | (?P<torn> [eE]?' | " | \${_TAG}\$ )         # a quotation mark that nothing closes
