@@ -30,6 +30,7 @@ EXPECTED = sorted(
     [
         *("orders_user_id_created_at_idx", "orders_note_trgm_idx", "users_email_lower_key"),
         *("events_at_kind_idx", "events_2026_at_kind_idx", "events_2027_at_kind_idx", "orders_replaces_fkey_idx"),
+        "documents_tenant_rls_idx",
         *("orders_total_not_negative", "orders_note_short", "events_kind_known"),
         *("events_kind_known", "events_kind_known"),  # of the partitions
     ]
