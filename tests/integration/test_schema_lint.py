@@ -137,7 +137,7 @@ def test_it_is_one_read_only_transaction_that_reads_no_users_row(faulty: Server)
     statements = [part.strip() for part in text.split("LOG:  statement:")[1:]]
     assert statements[0].startswith("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     assert statements[-1].startswith("ROLLBACK")
-    assert len(statements) < 20
+    assert len(statements) < 40  # few bulk reads, not some for each table
     assert all(part.startswith(("SELECT", "WITH")) for part in statements[1:-1])
     assert "_bad" not in text
 

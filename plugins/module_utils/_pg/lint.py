@@ -30,6 +30,11 @@ _BEGIN = """
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL search_path = ''; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s'
 """
+TRIES = 3
+_GONE = f"""
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE c.relpersistence <> 't' AND pg_catalog.pg_table_is_visible(c.oid) IS NULL AND {OUTSIDE})
+"""
 # A crash forgets the statistics; a database whose own were not reset since has those of the server.
 _SERVER = f"""
 SELECT current_date, pg_catalog.pg_is_in_recovery(),
@@ -167,43 +172,70 @@ ORDER BY 1, 2
 
 def read_lint(target: Target, schemas: Sequence[str]) -> Observed:
     """Return everything that the lint looks at. Raises SpecError for a schema that is not there."""
-    with connect(target) as connection, _reading(connection):
-        ((today, standby, days, hidden, running, known),) = rows(connection, _SERVER)
-        problems = [Problem("schemas", f"there is no schema {name}") for name in schemas if name not in known]
-        if problems:
-            raise SpecError(problems)
-        facts, not_null = _facts(connection)
-        return Observed(
-            today=today,
-            tables=read_tables(connection),
-            facts=facts,
-            indexes=read_indexes(connection),
-            parts=read_parts(connection),
-            not_null=not_null,
-            index_scans={QualifiedName(schema, name): scans for schema, name, scans in rows(connection, _SCANS)},
-            foreign_keys=read_foreign_keys(connection),
-            serving=read_serving(connection),
-            mismatches=_mismatches(connection),
-            checks=tuple(read_checks(connection).values()),
-            unvalidated=_unvalidated(connection),
-            columns=tuple(
-                values.Column(QualifiedName(schema, table), name, base, kind)
-                for schema, table, name, base, kind in rows(connection, _COLUMNS)
-            ),
-            sequences=_sequences(connection),
-            routines=tuple(
-                values.Routine(QualifiedName(schema, name), arguments, procedure)
-                for schema, name, arguments, procedure in rows(connection, _ROUTINES)
-            ),
-            extensions=tuple(
-                values.Extension(QualifiedName(schema, name), installed, available)
-                for schema, name, installed, available in rows(connection, _EXTENSIONS)
-            ),
-            statistics_days=days,
-            standby=standby,
-            hidden_builds=hidden,
-            running=running,
-        )
+    with connect(target) as connection:
+        for _ in range(TRIES):
+            with _reading(connection):
+                found = _unless_gone(connection, schemas)
+            if found:
+                return found
+    raise StatementFailed(
+        f"{TRIES} times something was dropped while the catalogue was read: run again when that is done"
+    )
+
+
+def _unless_gone(connection: Any, schemas: Sequence[str]) -> Observed | None:
+    """Return what was observed, or nothing where a relation went meanwhile.
+
+    The transaction still sees its row, but the server's own functions answer NULL for it.
+    """
+    try:
+        found = _observed(connection, schemas)
+    except (AttributeError, KeyError, TypeError):
+        ((gone,),) = rows(connection, _GONE)
+        if gone:
+            return None
+        raise
+    ((gone,),) = rows(connection, _GONE)
+    return None if gone else found
+
+
+def _observed(connection: Any, schemas: Sequence[str]) -> Observed:
+    ((today, standby, days, hidden, running, known),) = rows(connection, _SERVER)
+    problems = [Problem("schemas", f"there is no schema {name}") for name in schemas if name not in known]
+    if problems:
+        raise SpecError(problems)
+    facts, not_null = _facts(connection)
+    return Observed(
+        today=today,
+        tables=read_tables(connection),
+        facts=facts,
+        indexes=read_indexes(connection),
+        parts=read_parts(connection),
+        not_null=not_null,
+        index_scans={QualifiedName(schema, name): scans for schema, name, scans in rows(connection, _SCANS)},
+        foreign_keys=read_foreign_keys(connection),
+        serving=read_serving(connection),
+        mismatches=_mismatches(connection),
+        checks=tuple(read_checks(connection).values()),
+        unvalidated=_unvalidated(connection),
+        columns=tuple(
+            values.Column(QualifiedName(schema, table), name, base, kind)
+            for schema, table, name, base, kind in rows(connection, _COLUMNS)
+        ),
+        sequences=_sequences(connection),
+        routines=tuple(
+            values.Routine(QualifiedName(schema, name), arguments, procedure)
+            for schema, name, arguments, procedure in rows(connection, _ROUTINES)
+        ),
+        extensions=tuple(
+            values.Extension(QualifiedName(schema, name), installed, available)
+            for schema, name, installed, available in rows(connection, _EXTENSIONS)
+        ),
+        statistics_days=days,
+        standby=standby,
+        hidden_builds=hidden,
+        running=running,
+    )
 
 
 @contextmanager
