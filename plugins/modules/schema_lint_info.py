@@ -50,7 +50,9 @@ options:
         description: Last day that it holds, as C(YYYY-MM-DD) by the server's calendar; for ever when not given.
         type: str
   levels:
-    description: Another level (V(error), V(warning), V(info)) for all findings of a check, by the check's name.
+    description:
+      - Another level (V(error), V(warning), V(info)) for all findings of a check, by the check's name. That of
+        C(suppression_expired) can be given, too.
     type: dict
     default: {}
   minimum_size:
@@ -216,7 +218,7 @@ ARGUMENTS = {
         "elements": "dict",
         "default": [],
         "options": {
-            "key": {"type": "str", "required": True, "no_log": False},
+            "key": {"type": "str", "required": True},
             "reason": {"type": "str", "required": True},
             "expires": {"type": "str"},
         },

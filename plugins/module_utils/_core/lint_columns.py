@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from .lint_values import Fix, Found, Observed, Rules, Sequence, path
@@ -47,6 +48,7 @@ def column_timestamp(observed: Observed, _rules: Rules) -> Iterable[Found]:
 
 
 def column_serial(observed: Observed, _rules: Rules) -> Iterator[Found]:
+    uses = Counter(sequence.name for sequence in observed.sequences)
     for sequence in observed.sequences:
         if not sequence.serial or sequence.table is None:
             continue
@@ -55,9 +57,13 @@ def column_serial(observed: Observed, _rules: Rules) -> Iterator[Found]:
             "identity column needs none, and its sequence cannot be lost or shared"
         )
         at = path(sequence.table, sequence.column)
-        if _convertible(sequence, observed):
+        if uses[sequence.name] == 1 and _convertible(sequence, observed):
             fix = Fix("identity", sequence.table, sequence.column, other=sequence.name)
-            yield Found(at, f"{why}. The change is short, and takes an exclusive lock", (fix,))
+            yield Found(
+                at,
+                f"{why}. The change is short, takes an exclusive lock, and forgets rights on the old sequence",
+                (fix,),
+            )
         else:
             odd = "It can be NULL, its sequence has options or other users, or the table has partitions"
             yield Found(at, f"{why}. {odd}: a person has to write the change")
@@ -66,10 +72,9 @@ def column_serial(observed: Observed, _rules: Rules) -> Iterator[Found]:
 def _convertible(sequence: Sequence, observed: Observed) -> bool:
     """Whether a serial can become an identity column by the usual steps: nothing about it is out of the ordinary."""
     assert sequence.table
-    alone = sum(other.name == sequence.name for other in observed.sequences) == 1
     never_null = sequence.column in observed.not_null.get(sequence.table, frozenset())
     simple = sequence.ordinary and sequence.column_type in TYPE_LIMITS
-    return simple and alone and never_null and observed.tables[sequence.table].kind == "r"
+    return simple and never_null and observed.tables[sequence.table].kind == "r"
 
 
 def used_share(sequence: Sequence) -> float:

@@ -11,7 +11,7 @@ from .index import ObservedIndex
 from .lint_tree import grown, wanted_by
 from .lint_values import OWN_LEFTOVERS, REINDEX_LEFTOVER, Fix, Found, Observed, Rules, path
 from .names import QualifiedName
-from .relation import ancestors, tree
+from .relation import ancestors
 from .schema_export import IndexParts, index_item
 
 
@@ -131,7 +131,7 @@ def _serves_a_key(index: ObservedIndex, observed: Observed) -> bool:
     parts = observed.parts[index.key]
     places = (index.table, *ancestors(index.table, observed.tables))
     names = [key.name for key in parts.keys]
-    wanted = [key.columns for key in observed.foreign_keys if key.table in places]
+    wanted = [key.columns for place in places for key in observed.keys_of.get(place, ())]
     fits = any(set(names[: len(columns)]) == set(columns) for columns in wanted)
     return fits and parts.method in ("btree", "hash") and not parts.predicate
 
@@ -147,8 +147,7 @@ def _scans(index: ObservedIndex, observed: Observed) -> int:
     """How often an index was read, on all partitions."""
     below = [index.key]
     for name in below:  # grows while it is read
-        tables = {part.name for part in tree(index.table, observed.tables)}
-        below += [i.key for table in tables for i in observed.by_table.get(table, ()) if i.parent == name]
+        below += [part.key for part in observed.attached.get(name, ())]
     return sum(observed.index_scans.get(name, 0) for name in below)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from .check_constraint import ObservedCheck
@@ -22,11 +23,13 @@ KINDS = {"f": "foreign key", "n": "NOT NULL constraint"}
 
 
 def foreign_key_without_index(observed: Observed, _rules: Rules) -> Iterator[Found]:
-    bare = uncovered(observed.foreign_keys, observed.serving, frozenset())
-    for key in bare:
+    bare: dict[QualifiedName, list[ForeignKey]] = {}
+    for key in uncovered(observed.foreign_keys, observed.serving, frozenset()):
+        bare.setdefault(key.table, []).append(key)
+    for key in chain.from_iterable(bare.values()):
         if observed.facts_of(key.table).extension:
             continue
-        fixes = planted(_index_for(_widest(key, bare), observed), observed)
+        fixes = planted(_index_for(_widest(key, bare[key.table]), observed), observed)
         detail = (
             f"no index of {key.table} begins with {', '.join(key.columns)}: a delete or key change of the other table reads "
             "this one whole"
@@ -39,11 +42,7 @@ def foreign_key_without_index(observed: Observed, _rules: Rules) -> Iterator[Fou
 
 def _widest(key: ForeignKey, bare: Sequence[ForeignKey]) -> ForeignKey:
     """Return the longest key of the table that begins with these columns: its index will serve both."""
-    wider = [
-        other
-        for other in bare
-        if other.table == key.table and set(other.numbers[: len(key.numbers)]) == set(key.numbers)
-    ]
+    wider = [other for other in bare if set(other.numbers[: len(key.numbers)]) == set(key.numbers)]
     return max(wider, key=lambda other: len(other.numbers))
 
 

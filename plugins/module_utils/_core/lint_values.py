@@ -16,7 +16,7 @@ from .foreign_key import ForeignKey, IndexKeys
 from .index import ObservedIndex
 from .index_spec import Index
 from .names import QualifiedName
-from .relation import Tables, ancestors, tree
+from .relation import Tables, ancestors
 from .schema_export import IndexParts
 from .units import GB
 
@@ -139,10 +139,34 @@ class Observed:
             found.setdefault(index.table, []).append(index)
         return {table: tuple(indexes) for table, indexes in found.items()}
 
+    @cached_property
+    def attached(self) -> Mapping[QualifiedName, tuple[ObservedIndex, ...]]:
+        """The indexes of partitions that hang below each index."""
+        found: dict[QualifiedName, list[ObservedIndex]] = {}
+        for index in self.indexes.values():
+            if index.parent:
+                found.setdefault(index.parent, []).append(index)
+        return {parent: tuple(indexes) for parent, indexes in found.items()}
+
+    @cached_property
+    def keys_of(self) -> Mapping[QualifiedName, tuple[ForeignKey, ...]]:
+        """The foreign keys of each table."""
+        found: dict[QualifiedName, list[ForeignKey]] = {}
+        for key in self.foreign_keys:
+            found.setdefault(key.table, []).append(key)
+        return {table: tuple(keys) for table, keys in found.items()}
+
+    @cached_property
+    def _sizes(self) -> Mapping[QualifiedName, int]:
+        found: dict[QualifiedName, int] = {}
+        for name, table in self.tables.items():
+            for place in (name, *ancestors(name, self.tables)):
+                found[place] = found.get(place, 0) + table.bytes
+        return found
+
     def size(self, table: QualifiedName) -> int:
         """Bytes of a table with all its partitions."""
-        there = self.tables.get(table)
-        return (there.bytes if there else 0) + sum(part.bytes for part in tree(table, self.tables))
+        return self._sizes.get(table, 0)
 
     def facts_of(self, table: QualifiedName) -> TableFacts:
         """What is known of a table; of a materialised view, nothing."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from .._core import lint_values as values
@@ -28,6 +29,11 @@ from .tables import OUTSIDE, read_tables
 _BEGIN = """
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL search_path = ''; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s'
+"""
+TRIES = 3
+_GONE = f"""
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE c.relpersistence <> 't' AND pg_catalog.pg_table_is_visible(c.oid) IS NULL AND {OUTSIDE})
 """
 # A crash forgets the statistics; a database whose own were not reset since has those of the server.
 _SERVER = f"""
@@ -108,42 +114,41 @@ WHERE (a.atttypid IN (114, 790, 1114) OR a.atttypid = 1042 AND a.atttypmod > 0) 
   AND NOT {_TABLE_IS_AN_EXTENSIONS} AND {OUTSIDE}
 ORDER BY 1, 2, a.attnum
 """
-# one row for each column that a sequence feeds: as its owner, by its default, or both (a serial)
 _SEQUENCES = f"""
-WITH defaults AS (
-    SELECT e.refobjid AS sequence, x.adrelid AS relation, x.adnum AS number,
-           pg_catalog.pg_get_expr(x.adbin, x.adrelid) ~ '^nextval\\(''.*''::regclass\\)$' AS plain
-    FROM pg_catalog.pg_depend e JOIN pg_catalog.pg_attrdef x ON x.oid = e.objid
-    WHERE e.classid = 'pg_catalog.pg_attrdef'::regclass AND e.refclassid = 'pg_catalog.pg_class'::regclass
-      AND e.refobjsubid = 0),
-owners AS (
-    SELECT e.objid AS sequence, e.refobjid AS relation, e.refobjsubid AS number, e.deptype
-    FROM pg_catalog.pg_depend e
-    WHERE e.classid = 'pg_catalog.pg_class'::regclass AND e.refclassid = 'pg_catalog.pg_class'::regclass
-      AND e.deptype IN ('a', 'i') AND e.refobjsubid > 0),
-fed AS (
-    SELECT sequence, relation, number, coalesce(d.plain, false) AND o.deptype = 'a' AS serial,
-           coalesce(o.deptype = 'i', false) AS identity
-    FROM defaults d FULL JOIN owners o USING (sequence, relation, number)),
-readable AS (
-    SELECT s.oid, pg_catalog.has_sequence_privilege(s.oid, 'SELECT, USAGE')
-                  AND (s.relpersistence = 'p' OR NOT pg_catalog.pg_is_in_recovery()) AS readable
-    FROM pg_catalog.pg_class s WHERE s.relkind = 'S' AND s.relpersistence <> 't')
-SELECT n.nspname, s.relname, pg_catalog.format_type(q.seqtypid, NULL), q.seqmin, q.seqmax, q.seqincrement, q.seqcycle,
+SELECT s.oid, n.nspname, s.relname, pg_catalog.format_type(q.seqtypid, NULL), q.seqmin, q.seqmax, q.seqincrement,
+       q.seqcycle,
        q.seqstart = 1 AND q.seqincrement = 1 AND q.seqcache = 1 AND q.seqmin = 1 AND NOT q.seqcycle
        AND q.seqmax = CASE q.seqtypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 ELSE 9223372036854775807 END,
-       r.readable, CASE WHEN r.readable THEN pg_catalog.pg_sequence_last_value(s.oid) END,
-       tn.nspname, t.relname, a.attname, pg_catalog.format_type(a.atttypid, NULL),
-       coalesce(f.serial, false), coalesce(f.identity, false)
+       r.readable, CASE WHEN r.readable THEN pg_catalog.pg_sequence_last_value(s.oid) END
 FROM pg_catalog.pg_sequence q
 JOIN pg_catalog.pg_class s ON s.oid = q.seqrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
-JOIN readable r ON r.oid = s.oid
-LEFT JOIN (fed f JOIN pg_catalog.pg_attribute a ON a.attrelid = f.relation AND a.attnum = f.number AND a.attinhcount = 0
-           JOIN pg_catalog.pg_class t ON t.oid = f.relation
-           JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace) ON f.sequence = s.oid
-WHERE NOT {_OF_EXTENSION.format(catalogue="pg_catalog.pg_class", oid="s.oid")} AND {OUTSIDE}
-ORDER BY 1, 2, tn.nspname, t.relname, a.attname
+CROSS JOIN LATERAL (SELECT pg_catalog.has_sequence_privilege(s.oid, 'SELECT, USAGE')
+                           AND (s.relpersistence = 'p' OR NOT pg_catalog.pg_is_in_recovery())) AS r(readable)
+WHERE s.relpersistence <> 't' AND NOT {_OF_EXTENSION.format(catalogue="pg_catalog.pg_class", oid="s.oid")} AND {OUTSIDE}
+ORDER BY 2, 3
+"""
+# Each column that a sequence feeds: owned (a), its identity (i), or by a default (d), which is that of a serial if plain.
+# Apart from the sequences: in one query, a planner without statistics of the catalogue joins each with each.
+_FED = f"""
+SELECT f.sequence, n.nspname, t.relname, a.attname, pg_catalog.format_type(a.atttypid, NULL), f.kind, f.plain
+FROM (SELECT e.refobjid, x.adrelid, x.adnum, 'd',
+             pg_catalog.pg_get_expr(x.adbin, x.adrelid) ~ '^nextval\\(''.*''::regclass\\)$'
+      FROM pg_catalog.pg_depend e
+      JOIN pg_catalog.pg_class s ON s.oid = e.refobjid AND s.relkind = 'S'
+      JOIN pg_catalog.pg_attrdef x ON x.oid = e.objid
+      WHERE e.classid = 'pg_catalog.pg_attrdef'::regclass AND e.refclassid = 'pg_catalog.pg_class'::regclass
+      UNION ALL
+      SELECT e.objid, e.refobjid, e.refobjsubid, e.deptype::text, false
+      FROM pg_catalog.pg_depend e
+      JOIN pg_catalog.pg_class s ON s.oid = e.objid AND s.relkind = 'S'
+      WHERE e.classid = 'pg_catalog.pg_class'::regclass AND e.refclassid = 'pg_catalog.pg_class'::regclass
+        AND e.deptype IN ('a', 'i') AND e.refobjsubid > 0) AS f(sequence, relation, number, kind, plain)
+JOIN pg_catalog.pg_attribute a ON a.attrelid = f.relation AND a.attnum = f.number AND a.attinhcount = 0
+JOIN pg_catalog.pg_class t ON t.oid = f.relation
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE {OUTSIDE}
+ORDER BY 1, 2, 3, 4
 """
 _ROUTINES = f"""
 SELECT n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid), p.prokind = 'p'
@@ -167,43 +172,70 @@ ORDER BY 1, 2
 
 def read_lint(target: Target, schemas: Sequence[str]) -> Observed:
     """Return everything that the lint looks at. Raises SpecError for a schema that is not there."""
-    with connect(target) as connection, _reading(connection):
-        ((today, standby, days, hidden, running, known),) = rows(connection, _SERVER)
-        problems = [Problem("schemas", f"there is no schema {name}") for name in schemas if name not in known]
-        if problems:
-            raise SpecError(problems)
-        facts, not_null = _facts(connection)
-        return Observed(
-            today=today,
-            tables=read_tables(connection),
-            facts=facts,
-            indexes=read_indexes(connection),
-            parts=read_parts(connection),
-            not_null=not_null,
-            index_scans={QualifiedName(schema, name): scans for schema, name, scans in rows(connection, _SCANS)},
-            foreign_keys=read_foreign_keys(connection),
-            serving=read_serving(connection),
-            mismatches=_mismatches(connection),
-            checks=tuple(read_checks(connection).values()),
-            unvalidated=_unvalidated(connection),
-            columns=tuple(
-                values.Column(QualifiedName(schema, table), name, base, kind)
-                for schema, table, name, base, kind in rows(connection, _COLUMNS)
-            ),
-            sequences=tuple(_sequence(row) for row in rows(connection, _SEQUENCES)),
-            routines=tuple(
-                values.Routine(QualifiedName(schema, name), arguments, procedure)
-                for schema, name, arguments, procedure in rows(connection, _ROUTINES)
-            ),
-            extensions=tuple(
-                values.Extension(QualifiedName(schema, name), installed, available)
-                for schema, name, installed, available in rows(connection, _EXTENSIONS)
-            ),
-            statistics_days=days,
-            standby=standby,
-            hidden_builds=hidden,
-            running=running,
-        )
+    with connect(target) as connection:
+        for _ in range(TRIES):
+            with _reading(connection):
+                found = _unless_gone(connection, schemas)
+            if found:
+                return found
+    raise StatementFailed(
+        f"{TRIES} times something was dropped while the catalogue was read: run again when that is done"
+    )
+
+
+def _unless_gone(connection: Any, schemas: Sequence[str]) -> Observed | None:
+    """Return what was observed, or nothing where a relation went meanwhile.
+
+    The transaction still sees its row, but the server's own functions answer NULL for it.
+    """
+    try:
+        found = _observed(connection, schemas)
+    except (AttributeError, KeyError, TypeError):
+        ((gone,),) = rows(connection, _GONE)
+        if gone:
+            return None
+        raise
+    ((gone,),) = rows(connection, _GONE)
+    return None if gone else found
+
+
+def _observed(connection: Any, schemas: Sequence[str]) -> Observed:
+    ((today, standby, days, hidden, running, known),) = rows(connection, _SERVER)
+    problems = [Problem("schemas", f"there is no schema {name}") for name in schemas if name not in known]
+    if problems:
+        raise SpecError(problems)
+    facts, not_null = _facts(connection)
+    return Observed(
+        today=today,
+        tables=read_tables(connection),
+        facts=facts,
+        indexes=read_indexes(connection),
+        parts=read_parts(connection),
+        not_null=not_null,
+        index_scans={QualifiedName(schema, name): scans for schema, name, scans in rows(connection, _SCANS)},
+        foreign_keys=read_foreign_keys(connection),
+        serving=read_serving(connection),
+        mismatches=_mismatches(connection),
+        checks=tuple(read_checks(connection).values()),
+        unvalidated=_unvalidated(connection),
+        columns=tuple(
+            values.Column(QualifiedName(schema, table), name, base, kind)
+            for schema, table, name, base, kind in rows(connection, _COLUMNS)
+        ),
+        sequences=_sequences(connection),
+        routines=tuple(
+            values.Routine(QualifiedName(schema, name), arguments, procedure)
+            for schema, name, arguments, procedure in rows(connection, _ROUTINES)
+        ),
+        extensions=tuple(
+            values.Extension(QualifiedName(schema, name), installed, available)
+            for schema, name, installed, available in rows(connection, _EXTENSIONS)
+        ),
+        statistics_days=days,
+        standby=standby,
+        hidden_builds=hidden,
+        running=running,
+    )
 
 
 @contextmanager
@@ -250,22 +282,37 @@ def _unvalidated(connection: Any) -> tuple[values.Unvalidated, ...]:
     )
 
 
-def _sequence(row: tuple[Any, ...]) -> values.Sequence:
-    schema, name, kind, minimum, maximum, increment, cycle, ordinary, readable, last = row[:10]
-    table_schema, table, column, column_type, serial, identity = row[10:]
-    return values.Sequence(
-        name=QualifiedName(schema, name),
-        type=kind,
-        minimum=minimum,
-        maximum=maximum,
-        increment=increment,
-        cycle=cycle,
-        ordinary=ordinary,
-        readable=readable,
-        last=last,
-        table=QualifiedName(table_schema, table) if table else None,
-        column=column or "",
-        column_type=column_type or "",
-        serial=serial,
-        identity=identity,
+def _sequences(connection: Any) -> tuple[values.Sequence, ...]:
+    """Return each sequence with each column that it feeds, or once without any."""
+    fed: dict[int, dict[tuple[str, str, str, str], set[str]]] = {}
+    for oid, schema, table, column, kind, how, plain in rows(connection, _FED):
+        ways = fed.setdefault(oid, {}).setdefault((schema, table, column, kind), set())
+        ways.update({how, "plain"} if plain else {how})
+    found = []
+    for row in rows(connection, _SEQUENCES):
+        oid, schema, name, kind, minimum, maximum, increment, cycle, ordinary, readable, last = row
+        alone = values.Sequence(
+            name=QualifiedName(schema, name),
+            type=kind,
+            minimum=minimum,
+            maximum=maximum,
+            increment=increment,
+            cycle=cycle,
+            ordinary=ordinary,
+            readable=readable,
+            last=last,
+        )
+        found += [_feeding(alone, place, ways) for place, ways in fed.get(oid, {}).items()] or [alone]
+    return tuple(found)
+
+
+def _feeding(sequence: values.Sequence, place: tuple[str, str, str, str], ways: set[str]) -> values.Sequence:
+    schema, table, column, kind = place
+    return replace(
+        sequence,
+        table=QualifiedName(schema, table),
+        column=column,
+        column_type=kind,
+        serial=ways >= {"a", "plain"},
+        identity="i" in ways,
     )

@@ -68,6 +68,12 @@ def test_a_duplicate_goes_by_sql_or_by_module() -> None:
     assert found.bytes == 10 * MB
 
 
+@pytest.mark.parametrize(("schema", "expected"), [("public", "t"), ("app", "public.t")])
+def test_names_are_written_as_the_inventory_would(schema: str, expected: str) -> None:
+    (found,) = lint_indexes.duplicate_index(database(index("i", "a"), index("j", "a")), Rules(schema))
+    assert found.declaration["indexes"][0]["table"] == expected
+
+
 def test_a_partitioned_duplicate_goes_without_concurrently_and_its_parts_are_not_named() -> None:
     made = (
         index("p_a_idx", "a", table=P),
