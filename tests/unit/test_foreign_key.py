@@ -70,6 +70,24 @@ def test_two_keys_on_the_same_columns_get_one_index() -> None:
 
 
 @pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        ([("a",), ("a", "b")], ["orders_a_b_fkey_idx"]),
+        ([("b",), ("a", "b")], ["orders_b_fkey_idx", "orders_a_b_fkey_idx"]),
+        ([("b", "a"), ("a", "b", "c")], ["orders_a_b_c_fkey_idx"]),
+    ],
+)
+def test_an_index_that_begins_with_another_keys_columns_serves_both(
+    columns: list[tuple[str, ...]], names: list[str]
+) -> None:
+    keys = [ForeignKey(ORDERS, "_".join(one), one, tuple(map(ord, one))) for one in columns]
+    found = indexes_for(keys)
+    assert [index.name for index in found] == names
+    made = [IndexKeys(ORDERS, i.name, "btree", tuple(ord(c.name) for c in i.columns)) for i in found]
+    assert uncovered(keys, made, frozenset()) == ()
+
+
+@pytest.mark.parametrize(
     ("exclude", "minimum", "wanted"),
     [
         ([], "0MB", {"orders_customer_fkey", "lines_order_fkey"}),

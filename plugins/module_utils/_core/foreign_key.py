@@ -101,20 +101,24 @@ def serves(index: IndexKeys, numbers: Sequence[int]) -> bool:
 
 
 def indexes_for(keys: Sequence[ForeignKey]) -> tuple[Index, ...]:
-    """Return the index each key needs; two keys on the same columns need one."""
-    wanted: dict[tuple[QualifiedName, frozenset[str]], Index] = {}
-    for key in keys:
-        wanted.setdefault(
-            (key.table, frozenset(key.columns)),
-            Index(
-                position=f"foreign key {key.name} of {key.table}",
-                table=key.table,
-                name=derive([key.table.name, *key.columns], ENDING),
-                named=True,
-                columns=tuple(IndexColumn(name=name) for name in key.columns),
-            ),
+    """Return the indexes that these keys need; one that begins with another key's columns serves that one too."""
+    wanted: list[tuple[ForeignKey, Index]] = []
+    for key in sorted(keys, key=lambda key: -len(key.columns)):
+        if any(
+            key.table == other.table and set(other.columns[: len(key.columns)]) == set(key.columns)
+            for other, _ in wanted
+        ):
+            continue
+        index = Index(
+            position=f"foreign key {key.name} of {key.table}",
+            table=key.table,
+            name=derive([key.table.name, *key.columns], ENDING),
+            named=True,
+            columns=tuple(IndexColumn(name=name) for name in key.columns),
         )
-    return tuple(wanted.values())
+        wanted.append((key, index))
+    order = {key: place for place, key in enumerate(keys)}
+    return tuple(index for _, index in sorted(wanted, key=lambda pair: order[pair[0]]))
 
 
 def described(key: ForeignKey, tables: Tables) -> dict[str, Any]:
