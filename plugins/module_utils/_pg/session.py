@@ -20,12 +20,14 @@ _WHO = """
 SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(),
        pg_catalog.current_setting('transaction_read_only') = 'on', session_user
 """
-# Deparsed names are qualified. Timeouts that a role or database has set are for applications; each change sets its own.
-# A backend whose client has died ends within two seconds. Declared strings mean what _core/expression.py reads in them.
+# Deparsed names are qualified, and quoted only where they have to be. Timeouts that a role or database has set are for
+# applications; each change sets its own. A backend whose client has died ends within two seconds. Declared strings mean
+# what _core/expression.py reads in them.
 _SETTINGS = """
 SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
 SET idle_session_timeout = 0; SET standard_conforming_strings = on;
-SET client_connection_check_interval = '2s'; SET client_min_messages = warning; SET default_tablespace = ''
+SET client_connection_check_interval = '2s'; SET client_min_messages = warning; SET default_tablespace = '';
+SET quote_all_identifiers = off
 """
 _HOLDER = """
 SELECT l.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''),
