@@ -40,7 +40,7 @@ export:
   description: Items by key of C(pgstead_databases) - C(indexes), C(foreign_key_indexes), C(check_constraints).
   type: dict
   returned: success
-skipped:
+left_out:
   description: What is left out although it is there, with the reason.
   type: list
   elements: str
@@ -68,7 +68,7 @@ def job(params: Mapping[str, Any], _context: Context) -> Outcome:
     found = read_export(target(params), params["schemas"], params["schema"])
     counts = {kind: len(items) for kind, items in found.items.items() if isinstance(items, list)}
     message = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
-    return Outcome(False, {"export": dict(found.items), "skipped": list(found.skipped), "msg": message})
+    return Outcome(False, {"export": dict(found.items), "left_out": list(found.skipped), "msg": message})
 
 
 def main() -> None:

@@ -78,3 +78,10 @@ def _rendered(module: str, option: str) -> Any:
 def test_every_module_is_in_an_action_group(name: str) -> None:
     groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
     assert sum(name in members for members in groups.values()) == 1
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_result_has_a_key_that_means_something_to_ansible(name: str) -> None:
+    """A list under `skipped`, for one, makes Ansible take the whole task for skipped."""
+    returned = set(yaml.safe_load(load(name).RETURN))
+    assert returned & {"skipped", "failed", "unreachable", "results", "exception", "warnings", "deprecations"} == set()
