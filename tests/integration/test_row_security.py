@@ -15,7 +15,7 @@ from .conftest import USER, Server
 from .test_modules import call
 
 TABLES = """
-CREATE ROLE shop_owner; CREATE ROLE shop_app LOGIN; CREATE ROLE reader;
+CREATE ROLE shop_owner; CREATE ROLE shop_app LOGIN; CREATE ROLE onlooker;
 GRANT USAGE, CREATE ON SCHEMA public TO shop_owner; GRANT CREATE, TEMPORARY ON DATABASE rows TO shop_owner;
 SET ROLE shop_owner;
 CREATE TABLE orders (id int PRIMARY KEY, user_id bigint NOT NULL, status varchar(10));
@@ -35,7 +35,7 @@ DECLARED: dict[str, Any] = {
             "owner_column": "user_id",
             "admin_role": "admin",
             "policies": [
-                {"name": "readers", "command": "select", "roles": ["reader"], "using": "status in ('open', 'paid')"},
+                {"name": "readers", "command": "select", "roles": ["onlooker"], "using": "status in ('open', 'paid')"},
                 {"name": "not_closed", "restrictive": True, "command": "update", "using": "status <> 'closed'"},
             ],
         },
@@ -49,7 +49,7 @@ def shop(server: Server) -> Iterator[Server]:
     server.run("CREATE DATABASE rows")
     server.run(TABLES, database="rows")
     yield server
-    server.run("DROP DATABASE rows WITH (FORCE)", "DROP ROLE shop_owner", "DROP ROLE shop_app", "DROP ROLE reader")
+    server.run("DROP DATABASE rows WITH (FORCE)", "DROP ROLE shop_owner", "DROP ROLE shop_app", "DROP ROLE onlooker")
 
 
 def declare(server: Server, *, check: bool = False, **changes: Any) -> Any:
@@ -78,7 +78,7 @@ def test_differently_spelt_policies_are_the_same(shop: Server) -> None:
     declare(shop)
     tables = [dict(DECLARED["tables"][0]), DECLARED["tables"][1]]
     tables[0]["policies"] = [
-        {"name": "readers", "command": "select", "roles": ["reader"], "using": "orders.status IN ('open','paid')"},
+        {"name": "readers", "command": "select", "roles": ["onlooker"], "using": "orders.status IN ('open','paid')"},
         {"name": "not_closed", "restrictive": True, "command": "update", "using": "status != 'closed'::text"},
     ]
     assert declare(shop, tables=tables, check=True).diff == []
@@ -86,7 +86,7 @@ def test_differently_spelt_policies_are_the_same(shop: Server) -> None:
     with connect(place(shop)) as connection:
         ((text,),) = rows(connection, "SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polname = 'readers'")
     shop.run(
-        f"DROP POLICY readers ON orders; CREATE POLICY readers ON orders FOR SELECT TO reader USING ({text})",
+        f"DROP POLICY readers ON orders; CREATE POLICY readers ON orders FOR SELECT TO onlooker USING ({text})",
         database="rows",
     )
     assert declare(shop, check=True).diff == []

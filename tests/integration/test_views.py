@@ -14,7 +14,7 @@ from .conftest import USER, Server
 from .test_modules import call
 
 TABLES = """
-CREATE ROLE reader; CREATE ROLE viewer;
+CREATE ROLE onlooker; CREATE ROLE viewer;
 CREATE TABLE orders (id int PRIMARY KEY, user_id int, total numeric, status varchar(10));
 INSERT INTO orders SELECT i, i % 10, i, 'open' FROM generate_series(1, 100) i;
 """
@@ -35,7 +35,7 @@ def shop(server: Server) -> Iterator[Server]:
     server.run("CREATE DATABASE views")
     server.run(TABLES, database="views")
     yield server
-    server.run("DROP DATABASE views WITH (FORCE)", "DROP ROLE reader", "DROP ROLE viewer")
+    server.run("DROP DATABASE views WITH (FORCE)", "DROP ROLE onlooker", "DROP ROLE viewer")
 
 
 def declare(server: Server, views: list[dict[str, Any]], *, check: bool = False, **options: Any) -> Any:
@@ -85,12 +85,12 @@ def test_a_restored_definition_is_no_drift(shop: Server) -> None:
 
 def test_a_further_column_replaces_in_place(shop: Server) -> None:
     declare(shop, VIEWS)
-    shop.run("GRANT SELECT ON open_orders TO reader", database="views")
+    shop.run("GRANT SELECT ON open_orders TO onlooker", database="views")
     again = changed(1, query=VIEWS[1]["query"].replace("user_id", "user_id, total"))
     predicted, done = declare(shop, again, check=True), declare(shop, again)
     assert actions(done) == [("replace", "open_orders")]
     assert predicted.diff == done.diff
-    assert ask(shop, "SELECT has_table_privilege('reader', 'open_orders', 'SELECT')") == [(True,)]
+    assert ask(shop, "SELECT has_table_privilege('onlooker', 'open_orders', 'SELECT')") == [(True,)]
     assert ask(shop, "SELECT reloptions FROM pg_class WHERE relname = 'open_orders'") == [(["security_barrier=true"],)]
 
 
@@ -98,7 +98,7 @@ def test_changed_columns_rebuild_with_rights_comments_owners_and_indexes(shop: S
     declare(shop, VIEWS)
     shop.run(
         "CREATE UNIQUE INDEX sums_user ON sums (user_id)",
-        "GRANT SELECT ON late TO reader WITH GRANT OPTION",
+        "GRANT SELECT ON late TO onlooker WITH GRANT OPTION",
         "GRANT SELECT ON sums TO PUBLIC",
         "ALTER VIEW late OWNER TO viewer",
         "GRANT CREATE ON SCHEMA public TO viewer",
@@ -110,15 +110,15 @@ def test_changed_columns_rebuild_with_rights_comments_owners_and_indexes(shop: S
     assert predicted.diff == done.diff
     assert not declare(shop, again).changed
     assert ask(shop, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'late'") == [("viewer",)]
-    assert ask(shop, "SELECT has_table_privilege('reader', 'late', 'SELECT WITH GRANT OPTION')") == [(True,)]
-    assert ask(shop, "SELECT has_table_privilege('reader', 'sums', 'SELECT')") == [(True,)]
+    assert ask(shop, "SELECT has_table_privilege('onlooker', 'late', 'SELECT WITH GRANT OPTION')") == [(True,)]
+    assert ask(shop, "SELECT has_table_privilege('onlooker', 'sums', 'SELECT')") == [(True,)]
     assert ask(shop, "SELECT indisunique FROM pg_index WHERE indexrelid = 'sums_user'::regclass") == [(True,)]
     assert "What is to do" in ask(shop, "SELECT obj_description('open_orders'::regclass)")[0][0]
 
 
 def test_a_materialised_view_changes_places(shop: Server) -> None:
     declare(shop, VIEWS)
-    shop.run("CREATE INDEX sums_n ON sums (n)", "GRANT SELECT ON sums TO reader", database="views")
+    shop.run("CREATE INDEX sums_n ON sums (n)", "GRANT SELECT ON sums TO onlooker", database="views")
     again = changed(2, query="SELECT user_id, count(*) AS n FROM open_orders GROUP BY user_id HAVING count(*) > 0")
     predicted, done = declare(shop, again, check=True), declare(shop, again)
     assert actions(done) == [("fill", "sums"), ("swap", "sums")]
@@ -126,7 +126,7 @@ def test_a_materialised_view_changes_places(shop: Server) -> None:
     assert not declare(shop, again).changed
     assert ask(shop, "SELECT count(*) FROM sums") == [(10,)]
     assert ask(shop, "SELECT relname FROM pg_class WHERE relname LIKE 'pgstead%' AND relkind IN ('m', 'i')") == []
-    assert ask(shop, "SELECT has_table_privilege('reader', 'sums', 'SELECT'), 'sums_n'::regclass::text") == [
+    assert ask(shop, "SELECT has_table_privilege('onlooker', 'sums', 'SELECT'), 'sums_n'::regclass::text") == [
         (True, "sums_n")
     ]
 
