@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ansible_collections.pgstead.ops.molecule.shared.hosts import VERSIONS, Server, play
@@ -18,6 +20,7 @@ MUTATIONS = {
     "a context outlasts its transaction": (SESSION_WIDE, "rows without a context"),
     "a view of the owner's": ("ALTER VIEW app.my_documents RESET (security_invoker)", "app.my_documents"),
 }
+RECONNECT = "runuser -u postgres -- psql -X -h /run/pgbouncer -p 6432 pgbouncer -c RECONNECT"
 
 
 def test_isolation_is_proven_directly_and_through_the_pooler() -> None:
@@ -25,7 +28,7 @@ def test_isolation_is_proven_directly_and_through_the_pooler() -> None:
     assert run.code == 0, run.output
     assert run.changed == NOTHING, run.output
     assert "shop: isolation proven" in run.output
-    assert "pooled  app.documents" in run.output
+    assert re.search(r"passed +pooled +app\.documents +rows without a context +0", run.output), run.output
     assert "leaks in 250 random probes" in run.output
 
 
@@ -42,6 +45,8 @@ def test_a_hole_is_found_and_the_next_run_closes_it(name: str, both: list[Server
     assert words in run.output
     for server in both:
         server.sql("ALTER VIEW app.my_documents OWNER TO shop_owner", "shop")
+        # what a session was told stays in the pool's connections, and the proof would rightly fail on
+        server.host.check_output(RECONNECT)
     assert play(playbook=SCHEMA).code == 0
     assert play(playbook=SCHEMA).changed == NOTHING
     assert play(playbook=PROBE, schema_probes=0).code == 0
