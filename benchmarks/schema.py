@@ -68,6 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=0, help="first applies of pgstead and psql (3; quick: 1)")
     parser.add_argument("--peer-rounds", type=int, default=1, help="first applies of the peer (1)")
     parser.add_argument("--no-op-rounds", type=int, default=0, help="no-op and check mode (5; quick: 2)")
+    parser.add_argument("--loop-rounds", type=int, default=3, help="no-op rounds in which the peer's loop runs (3)")
     parser.add_argument("--loop-items", type=int, default=30, help="only with --quick: measure so many and extrapolate")
     parser.add_argument("--only", default="apply,no-op,writers", help="parts to run, comma-separated")
     parser.add_argument("--breakdown", action="store_true", help="print where the time of the no-op goes, and no more")
@@ -128,13 +129,15 @@ def measure_apply(runner: Runner, steps: Steps, rounds: int, peer_rounds: int, i
     return found
 
 
-def measure_no_op(runner: Runner, rounds: int, items: list[Item], scale: float) -> dict[str, Any]:
+def measure_no_op(runner: Runner, rounds: int, loop_rounds: int, items: list[Item], scale: float) -> dict[str, Any]:
     """Nothing to do, and check mode with everything to do."""
     found: dict[str, Any] = {name: [] for name in ("packed", "plain", "play", "loop", "check", "check_bare", "changes")}
     mine = runner.tasks("schema_pgstead")
     for number in range(rounds):
         cases = ["packed", "plain", "play", "loop", "check", "check_bare"]
         for case in cases[number % len(cases) :] + cases[: number % len(cases)]:
+            if case == "loop" and number >= loop_rounds:
+                continue
             if case in ("play", "loop"):
                 tasks = mine if case == "play" else runner.loop("schema_peer", items)
                 seconds, changed = runner.playbook(tasks)
@@ -249,7 +252,7 @@ def measure(runner: Runner, options: argparse.Namespace) -> dict[str, Any]:
             run_script(runner, runner.copy(name), script(steps))
     rounds = options.no_op_rounds or (2 if options.quick else 5)
     if "no-op" in parts and not options.breakdown:
-        found["no_op"] = measure_no_op(runner, rounds, items, scale)
+        found["no_op"] = measure_no_op(runner, rounds, options.loop_rounds, items, scale)
     found["breakdown"] = breakdown(runner, max(rounds, 5))
     if "writers" in parts and not options.breakdown:
         runner.server.query("CREATE DATABASE schema_writers", "postgres")
