@@ -11,7 +11,7 @@ mode create, which finds 100, and `check_constraints` with 50.
 Module time is the wall time of the module processes, summed: AnsiballZ_<module>.py as ansible-playbook packed it
 (ANSIBLE_KEEP_REMOTE_FILES), started by `python` from here, so interpreter, unpacking, compilation, imports, connection
 and answer are in it, and what Ansible does on the controller is not. The same as plain Python modules (`python -m`,
-compiled files on disk) stands beside it and is part of no verdict.
+compiled files on disk) stands beside it, with a verdict of its own.
 
 The limit of a first apply is psql with the very statements: those of the module's plan in check mode, in its order;
 each transaction as the engine sends it, BEGIN, timeouts, search path and COMMIT in one message, and each CONCURRENTLY
@@ -219,6 +219,7 @@ def verdicts_of(found: Mapping[str, Any]) -> list[Verdict]:
     if "no_op" in found:
         seen = {name: summarise(values).median for name, values in found["no_op"].items()}
         verdicts.append(at_most("no-op of 650 objects, module time", seen["packed"], NO_OP_LIMIT, " s"))
+        verdicts.append(at_most("the same as plain Python modules", seen["plain"], NO_OP_LIMIT, " s"))
         verdicts.append(at_most("no-op, changes", max(found["no_op"]["changes"]), 0))
         verdicts.append(at_least("no-op against the loop, wall", seen["loop"] / seen["play"], LOOP_LIMIT, " x"))
     if "apply" in found:
