@@ -29,7 +29,7 @@ class Size:
     writers: int
 
 
-FULL = Size(big=750_000, medium=40_000, small=1_000, writers=300_000)
+FULL = Size(big=800_000, medium=40_000, small=1_000, writers=300_000)
 QUICK = Size(big=6_000, medium=600, small=100, writers=5_000)
 
 COLUMNS = """
