@@ -70,7 +70,8 @@ def kinds() -> list[Kind]:
         "CREATE UNIQUE INDEX {new} ON {table} (id, created_at)",
     )
     leaves = tuple(f"CREATE INDEX {{table}}_{n}_i ON {{table}}_{n} (status)" for n in (0, 1))
-    checks, tree = {"module": "check_constraints"}, {"partitioned": True}
+    checks: dict[str, Any] = {"module": "check_constraints"}
+    tree: dict[str, Any] = {"partitioned": True}
     gone = {"name": "{index}", "state": "absent"}
     aside = ON_INDEX.replace("{index}", "{index}_before")
     return [
@@ -92,34 +93,34 @@ def kinds() -> list[Kind]:
             two,
             (),
             WRITER,
-            **tree,  # type: ignore[arg-type]
+            **tree,
         ),
         Kind(
             "partitioned: attach",
             ("attach", "attach"),
             one,
             ("CREATE INDEX {index} ON ONLY {table} (status)", *leaves),
-            **tree,  # type: ignore[arg-type]
+            **tree,
         ),
-        Kind("partitioned: swap", ("swap_tree",), two, (old, new), **tree),  # type: ignore[arg-type]
-        Kind("partitioned: drop", ("drop_tree",), gone, (old,), **tree),  # type: ignore[arg-type]
-        Kind("check: add", ("add",), {**check, "validated": False}, **checks),  # type: ignore[arg-type]
+        Kind("partitioned: swap", ("swap_tree",), two, (old, new), **tree),
+        Kind("partitioned: drop", ("drop_tree",), gone, (old,), **tree),
+        Kind("check: add", ("add",), {**check, "validated": False}, **checks),
         Kind(
             "check: validate",
             ("validate",),
             check,
             (f"{add} {{index}} {holds} NOT VALID",),
             SAME_LOCK,
-            **checks,  # type: ignore[arg-type]
+            **checks,
         ),
         Kind(
             "check: swap",
             ("swap",),
             check,
             (f"{add} {{index}} CHECK (amount >= -1)", f"{add} {{new_check}} {holds}"),
-            **checks,  # type: ignore[arg-type]
+            **checks,
         ),
-        Kind("check: drop", ("drop",), gone, (f"{add} {{index}} {holds}",), **checks),  # type: ignore[arg-type]
+        Kind("check: drop", ("drop",), gone, (f"{add} {{index}} {holds}",), **checks),
     ]
 
 
