@@ -234,4 +234,6 @@ def message(report: Report) -> str:
         f"{count} {level}{'s' if count != 1 and level != 'info' else ''}" for level, count in report.counts.items()
     )
     more = f", {len(report.suppressed)} suppressed" if report.suppressed else ""
+    # a score over fewer checks is not the same score
+    more += f"; not checked: {', '.join(sorted(report.not_checked))}" if report.not_checked else ""
     return f"score {report.score}: {words} in {report.tables} tables{more}"

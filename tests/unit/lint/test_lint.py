@@ -236,6 +236,8 @@ def test_the_message_and_the_table() -> None:
     found = (finding("error", bytes=3 * MB), finding("info", declaration={"a": "b"}))
     report = Report(found, ((finding("info"), Suppression("c:*", "x")),), (), {}, 4)
     assert message(report) == "score 89: 1 error, 0 warnings, 1 info in 4 tables, 1 suppressed"
+    blind = Report((), (), (), {"unused_index": "statistics are young", "a": "standby"}, 4)
+    assert message(blind) == "score 100: 0 errors, 0 warnings, 0 info in 4 tables; not checked: a, unused_index"
     assert text_table(found).splitlines() == [
         "level  finding  table   fix",
         "error  c:error  3.0 MB  decide",
