@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core import check_constraint as cc
-from ansible_collections.pgstead.ops.plugins.module_utils._core.index import Step, change
+from ansible_collections.pgstead.ops.plugins.module_utils._core.index import Heir, Step, change
 from ansible_collections.pgstead.ops.plugins.module_utils._core.index_spec import Index, indexes
 from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
 from ansible_collections.pgstead.ops.plugins.module_utils._core.plan import Change, Mode
@@ -116,8 +116,13 @@ AT = q("e")
             "ALTER INDEX public.i ALTER COLUMN 2 SET STATISTICS 200"]),
         ("swap", step("n", index=PARTIAL, comment=OURS, old=there("i", clustered=True)), [
             f"ALTER INDEX public.i RENAME TO {old('i')}", "ALTER INDEX public.n RENAME TO i", NOTED, kept("index")]),
-        ("swap_tree", step("n", comment=OURS), [
+        ("swap_tree", step("n", index=PARTIAL, comment=OURS, old=there("i")), [
             "DROP INDEX public.i", "ALTER INDEX public.n RENAME TO i", NOTED, kept("index")]),
+        ("swap_tree", step("n", index=PLAIN, comment=OURS, old=there("i", replica_identity=True),
+                           heirs=(Heir(q("t_1"), "n_1", there("i_1", replica_identity=True, clustered=True)),)), [
+            "DROP INDEX public.i", "ALTER INDEX public.n RENAME TO i", NOTED, kept("index"),
+            "ALTER TABLE public.t REPLICA IDENTITY USING INDEX i",
+            "ALTER TABLE public.t_1 REPLICA IDENTITY USING INDEX n_1", "ALTER TABLE public.t_1 CLUSTER ON n_1"]),
     ],
 )  # fmt: skip
 def test_indexes(action: str, subject: Step, sql: list[str]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -99,6 +100,14 @@ class Observed:
     def of(self, table: QualifiedName) -> tuple[ObservedIndex, ...]:
         """The indexes of one table."""
         return self._by_table.get(table, ())
+
+    def with_names(self, taken: AbstractSet[QualifiedName]) -> Observed:
+        """Return the same with more names taken; the same indexes need not be sorted again."""
+        after = replace(self, relations=self.relations | taken)
+        after.__dict__.update(
+            {name: self.__dict__[name] for name in ("_by_table", "_by_parent") if name in self.__dict__}
+        )
+        return after
 
     def below(self, top: QualifiedName) -> tuple[ObservedIndex, ...]:
         """Everything that hangs below a partitioned index."""

@@ -90,15 +90,20 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
 
 def _after(plan: Plan, observed: Observed) -> Observed:
     """Return what the next item finds: names that are taken, and indexes that this plan renames or attaches."""
-    indexes = dict(observed.indexes)
-    taken = set()
-    for made in plan.changes:
-        step = made.subject
-        taken.add(QualifiedName(step.table.schema, step.target))
-        source = QualifiedName(step.table.schema, step.source)
-        if made.action in ("rename", "attach") and source in indexes:
-            moved = replace(indexes.pop(source), name=step.target, parent=step.parent)
-            indexes[moved.key] = moved
+    if not plan.changes:
+        return observed
+    taken = {QualifiedName(made.table.schema, made.subject.target) for made in plan.changes}
+    sources = {
+        source: made.subject
+        for made in plan.changes
+        if made.action in ("rename", "attach")
+        and (source := QualifiedName(made.table.schema, made.subject.source)) in observed.indexes
+    }
+    if not sources:
+        return observed.with_names(taken)
+    moved = [replace(observed.indexes[key], name=to.target, parent=to.parent) for key, to in sources.items()]
+    indexes = {key: index for key, index in observed.indexes.items() if key not in sources}
+    indexes |= {index.key: index for index in moved}
     return replace(observed, indexes=indexes, relations=observed.relations | taken)
 
 
