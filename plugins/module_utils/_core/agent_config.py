@@ -12,15 +12,20 @@ from typing import Any
 from .errors import Problem, SpecError
 from .shape import MAPPING, PATH, TEXT, Key, faults, whole
 
+MOST_HISTORY_LINES, LONGEST_DEADLINE_SECONDS = 100_000, 7 * 86400
 _KEYS: Mapping[str, Key] = {
     "user": TEXT,
     "state_directory": PATH,
     "socket_directory": PATH,
     "port": whole(1, 65535),
-    "history_lines": whole(1, 100_000),
+    "history_lines": whole(1, MOST_HISTORY_LINES),
     "jobs": MAPPING,
 }
-_JOB_KEYS: Mapping[str, Key] = {"schedule": TEXT, "deadline_seconds": whole(1, 7 * 86400), "settings": MAPPING}
+_JOB_KEYS: Mapping[str, Key] = {
+    "schedule": TEXT,
+    "deadline_seconds": whole(1, LONGEST_DEADLINE_SECONDS),
+    "settings": MAPPING,
+}
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .audit_job import MOST_MONTHS
-from .audit_partition import retention_months
+from .agent_config import LONGEST_DEADLINE_SECONDS, MOST_HISTORY_LINES
+from .audit_job import MOST_AHEAD, MOST_MONTHS
+from .audit_partition import DEFAULT_AHEAD, LEAST_AHEAD, retention_months
 from .cron import schedule_problem
 from .errors import Problem
 from .inventory import number
@@ -19,13 +20,11 @@ from .units import parse_duration_ms
 USER = "postgres"
 STATE_DIRECTORY = "/var/lib/pgstead/jobs"
 SOCKET_DIRECTORY = "/var/run/postgresql"
-HISTORY_LINES = (1, 100_000)
-LONGEST_DEADLINE_SECONDS = 7 * 86400
 # what an inventory that says nothing of a job gets
 JOBS: Mapping[str, Mapping[str, Any]] = {
     "audit_partitions": {"schedule": "17 3 * * *", "deadline": "10min", "enabled": True},
 }
-AUDIT_SCHEMA, AUDIT_AHEAD = "audit", 3
+AUDIT_SCHEMA = "audit"
 _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -86,7 +85,7 @@ def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
         "state_directory": STATE_DIRECTORY,
         "socket_directory": SOCKET_DIRECTORY,
         "port": found.whole("postgresql_port", spec["port"], 1, 65535),
-        "history_lines": found.whole("agent_history_lines", spec["history_lines"], *HISTORY_LINES),
+        "history_lines": found.whole("agent_history_lines", spec["history_lines"], 1, MOST_HISTORY_LINES),
         "jobs": jobs,
     }
     lines = tuple({"job": name, "schedule": job["schedule"], "user": USER} for name, job in jobs.items())
@@ -131,14 +130,14 @@ def _audited(found: _Found, items: Sequence[Mapping[str, Any]]) -> dict[str, Any
         if not isinstance(audit, Mapping):
             found.problems.append(Problem(where, f"{audit!r} is not a mapping"))
             continue
-        ahead = AUDIT_AHEAD if audit.get("ahead") is None else audit["ahead"]
+        ahead = DEFAULT_AHEAD if audit.get("ahead") is None else audit["ahead"]
         databases.append(
             {
                 "database": str(item.get("name")),
                 "role": str(item.get("owner")),
                 "schema": str(audit.get("schema") or AUDIT_SCHEMA),
                 "retention_months": _retention(found, f"{where}.retention", audit.get("retention")),
-                "ahead": found.whole(f"{where}.ahead", ahead, 1, MOST_MONTHS),
+                "ahead": found.whole(f"{where}.ahead", ahead, LEAST_AHEAD, MOST_AHEAD),
             }
         )
     return {"databases": databases}

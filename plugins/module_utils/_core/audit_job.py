@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .audit_partition import PartitionRule
+from .audit_partition import LEAST_AHEAD, PartitionRule
 from .errors import SpecError
 from .job import Verdict, worst
 from .shape import TEXT, Key, faults, or_nothing, whole
 
-MOST_MONTHS = 1200
+MOST_MONTHS, MOST_AHEAD = 12_000, 1200
 _DATABASES: Key = (lambda value: isinstance(value, list) and bool(value), "a list with at least one database")
 _KEYS: Mapping[str, Key] = {
     "database": TEXT,
     "role": TEXT,
     "schema": TEXT,
     "retention_months": or_nothing(whole(1, MOST_MONTHS)),
-    "ahead": whole(1, MOST_MONTHS),
+    "ahead": whole(LEAST_AHEAD, MOST_AHEAD),
 }
 
 
