@@ -30,8 +30,8 @@ def load(path: Path) -> Config:
     except (OSError, ValueError) as error:
         raise SpecError([Problem(str(path), f"cannot be read: {error}; {REMEDY}")]) from error
     if status.st_uid not in (0, os.geteuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        what = f"has mode {stat.S_IMODE(status.st_mode):04o} and owner {status.st_uid}, so that others than root could write it"
-        raise SpecError([Problem(str(path), f"{what}: see who did, then {REMEDY}")])
+        what = f"has mode {stat.S_IMODE(status.st_mode):04o} and owner {status.st_uid}"
+        raise SpecError([Problem(str(path), f"{what}: others than root could write it. See who did, then {REMEDY}")])
     try:
         return agent_config.parse(text)
     except SpecError as error:

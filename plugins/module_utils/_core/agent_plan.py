@@ -1,6 +1,6 @@
 # Copyright (c) 2026 pgstead contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the host command shall do on a schedule, from `pgstead_databases`, and everything wrong with it before a host is touched."""
+"""What the host command shall do on a schedule, and everything wrong with it before a host is touched."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no
 
 @dataclass(frozen=True)
 class AgentPlan:
-    """The command's configuration, cron's lines, and the jobs that have none; no `problems` means that a host may be touched."""
+    """The command's configuration, cron's lines, the jobs that have none; no `problems` means a host may be touched."""
 
     config: Mapping[str, Any]
     cron: tuple[Mapping[str, str], ...] = ()
