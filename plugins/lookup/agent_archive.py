@@ -16,7 +16,7 @@ description:
     collection has changed.
 options:
   _terms:
-    description: None.
+    description: There are none.
 """
 
 EXAMPLES = r"""
@@ -43,7 +43,9 @@ _raw:
     version:
       description: What C(pgstead version) says - the collection's version, and a hash of the content.
       type: str
-  sample: [{"path": "/home/you/.ansible/tmp/ansible-local-1/pgstead-0.1.0+0123456789ab", "version": "0.1.0+0123456789ab"}]
+  sample:
+    - path: /home/you/.ansible/tmp/ansible-local-1/pgstead-0.1.0+0123456789ab
+      version: 0.1.0+0123456789ab
 """
 
 import os
@@ -61,7 +63,12 @@ from ansible_collections.pgstead.ops.plugins.plugin_utils.agent_archive import A
 class LookupModule(LookupBase):
     """Lookup pgstead.ops.agent_archive."""
 
-    def run(self, terms: list[Any], variables: Any = None, **kwargs: Any) -> list[dict[str, str]]:
+    def run(
+        self,
+        terms: list[Any],
+        variables: Any = None,  # noqa: ARG002 - Ansible gives them
+        **kwargs: Any,
+    ) -> list[dict[str, str]]:
         """Return the path and version of the archive."""
         if terms or kwargs:
             raise AnsibleError("pgstead.ops.agent_archive takes no arguments")

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 pgstead contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The jobs that there are. A further one is a function here, its schedule in _core/agent_plan.py, and its documentation."""
+"""The jobs that there are. A further one is a function here, and its schedule in _core/agent_plan.py."""
 
 from __future__ import annotations
 
