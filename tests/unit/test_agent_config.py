@@ -83,7 +83,7 @@ def test_settings_that_are_refused(settings: dict[str, Any], said: str) -> None:
     assert str(caught.value).startswith(said)
 
 
-FINE = {"created": ["log_2026_04"], "dropped": [], "waiting": [], "default_rows": 0, "blocked": []}
+FINE = {"created": ["log_2026_04"], "dropped": [], "waiting": False, "default_rows": 0, "blocked": []}
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,8 @@ FINE = {"created": ["log_2026_04"], "dropped": [], "waiting": [], "default_rows"
         ({"shop": FINE}, "ok", "shop: 1 partitions created, 0 dropped"),
         ({"a": FINE, "b": FINE}, "ok", "a: 1 partitions created, 0 dropped; b: 1 partitions created, 0 dropped"),
         ({"shop": FINE | {"default_rows": 7}}, "warning", "shop: 7 rows in the DEFAULT partition, which stand in"),
-        ({"shop": FINE | {"waiting": ["log_2023_01"]}}, "warning", "shop: waiting: log_2023_01"),
-        ({"shop": FINE | {"waiting": "no log yet"}}, "warning", "shop: waiting: no log yet"),
-        ({"shop": FINE | {"blocked": ["a", "b"]}, "x": FINE}, "failed", "shop: blocked: a, b"),
+        ({"shop": FINE | {"waiting": True}}, "warning", "shop: there is no audit log yet: run playbook"),
+        ({"shop": FINE | {"blocked": ["a", "b"]}, "x": FINE}, "failed", "shop: a, b"),
         ({"shop": {"error": "no server"}, "x": FINE}, "failed", "shop: no server"),
         ({"a": FINE | {"default_rows": 1}, "b": {"error": "e"}}, "failed", "a: 1 rows in the DEFAULT partition"),
     ],

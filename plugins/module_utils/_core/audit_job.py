@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,20 +63,12 @@ def _judge(facts: Mapping[str, Any]) -> tuple[str, str]:
     if facts.get("error"):
         return "failed", str(facts["error"])
     if facts["blocked"]:
-        return "failed", f"blocked: {_words(facts['blocked'])}"
+        return "failed", ", ".join(facts["blocked"])
     warnings = []
     if facts["default_rows"]:
         warnings.append(f"{facts['default_rows']} rows in the DEFAULT partition, which stand in the way of others")
     if facts["waiting"]:
-        warnings.append(f"waiting: {_words(facts['waiting'])}")
+        warnings.append("there is no audit log yet: run playbook pgstead.ops.schema, after the migrations")
     if warnings:
         return "warning", ", ".join(warnings)
-    return "ok", f"{_count(facts['created'])} partitions created, {_count(facts['dropped'])} dropped"
-
-
-def _words(value: Any) -> str:
-    return ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _count(value: Sequence[Any] | int) -> int:
-    return value if isinstance(value, int) else len(value)
+    return "ok", f"{len(facts['created'])} partitions created, {len(facts['dropped'])} dropped"
