@@ -50,7 +50,9 @@ def installed(tmp_path: Path) -> Path:
 
 
 def run(*argv: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-I", *argv], cwd=cwd, check=False, text=True, capture_output=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-I", *argv], cwd=cwd, check=False, text=True, capture_output=True, timeout=60
+    )
 
 
 def test_the_version_is_the_collections() -> None:

@@ -63,9 +63,8 @@ def test_what_differs_is_laid_over_what_is_usual() -> None:
     data = plan(SHOP, jobs={"audit_partitions": {"schedule": " 5  4 * * sun ", "deadline": "90s"}})
     assert data["cron"][0]["schedule"] == "5 4 * * sun"
     assert data["config"]["jobs"]["audit_partitions"]["deadline_seconds"] == 90
-    assert plan(SHOP, jobs={"audit_partitions": {"deadline": 45}})["config"]["jobs"]["audit_partitions"][
-        "deadline_seconds"
-    ] == 45
+    bare_number = plan(SHOP, jobs={"audit_partitions": {"deadline": 45}})
+    assert bare_number["config"]["jobs"]["audit_partitions"]["deadline_seconds"] == 45
 
 
 def test_the_command_accepts_what_is_planned() -> None:
@@ -80,7 +79,10 @@ def test_the_command_accepts_what_is_planned() -> None:
     [
         ({"jobs": {"vacuum": {}}}, "agent_jobs.vacuum: there is no such job; there are audit_partitions"),
         ({"jobs": {"audit_partitions": {"hour": 3}}}, "agent_jobs.audit_partitions: {'hour': 3} is not a mapping of"),
-        ({"jobs": {"audit_partitions": {"schedule": "@daily"}}}, "agent_jobs.audit_partitions.schedule: '@daily' has 1"),
+        (
+            {"jobs": {"audit_partitions": {"schedule": "@daily"}}},
+            "agent_jobs.audit_partitions.schedule: '@daily' has 1",
+        ),
         ({"jobs": {"audit_partitions": {"deadline": "soon"}}}, "agent_jobs.audit_partitions.deadline: 'soon'"),
         ({"jobs": {"audit_partitions": {"deadline": "8d"}}}, "agent_jobs.audit_partitions.deadline: 691200 is not"),
         ({"jobs": {"audit_partitions": {"deadline": 0}}}, "agent_jobs.audit_partitions.deadline: 0 is not"),
@@ -89,8 +91,14 @@ def test_the_command_accepts_what_is_planned() -> None:
         ({"history_lines": "many"}, "agent_history_lines: 'many'"),
         ({"port": 70000}, "postgresql_port: 70000"),
         ({"databases": [SHOP | {"audit": ["orders"]}]}, "pgstead_databases[0].audit: ['orders'] is not a mapping"),
-        ({"databases": [SHOP | {"audit": {"retention": "a while"}}]}, "pgstead_databases[0].audit.retention: 'a while'"),
-        ({"databases": [SHOP | {"audit": {"retention": "0 years"}}]}, "pgstead_databases[0].audit.retention: '0 years'"),
+        (
+            {"databases": [SHOP | {"audit": {"retention": "a while"}}]},
+            "pgstead_databases[0].audit.retention: 'a while'",
+        ),
+        (
+            {"databases": [SHOP | {"audit": {"retention": "0 years"}}]},
+            "pgstead_databases[0].audit.retention: '0 years'",
+        ),
         ({"databases": [SHOP | {"audit": {"ahead": 1}}]}, "pgstead_databases[0].audit.ahead: 1 is not"),
         ({"databases": [SHOP | {"audit": {"ahead": True}}]}, "pgstead_databases[0].audit.ahead: True is not"),
     ],

@@ -155,13 +155,13 @@ def test_errors_become_failures_with_their_words() -> None:
 def test_a_job_that_is_unknown_or_not_configured(config: Config, said: list[tuple[str, str]]) -> None:
     with pytest.raises(SpecError, match=r"vacuum: there is no such job in pgstead 1\.0; there are audit_partitions"):
         run("vacuum", config, "1.0")
-    with pytest.raises(SpecError, match="other: is not configured on this host: .*pgstead.ops.agent"):
+    with pytest.raises(SpecError, match=r"other: is not configured on this host: .*pgstead\.ops\.agent"):
         run("other", config, "1.0", {"other": lambda _config, _settings: Verdict("ok")})
 
 
 def test_a_directory_that_cannot_be_written(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
     gone = Config(USER, str(tmp_path / "gone"), "/", 5432, 3, config.jobs)
-    with pytest.raises(HostError, match="gone/trial.lock cannot be locked: .*run playbook pgstead.ops.agent"):
+    with pytest.raises(HostError, match=r"gone/trial\.lock cannot be locked: .*run playbook pgstead\.ops\.agent"):
         carry_out(gone, lambda: Verdict("ok"))
 
 
@@ -201,10 +201,13 @@ def test_databases_fail_one_by_one(config: Config, monkeypatch: pytest.MonkeyPat
 # ------------------------------------------------------------------------------------------------ the command line
 
 
-def written(config: Config, path: Path, mode: int = 0o644) -> Path:
+@pytest.fixture
+def path(config: Config, tmp_path: Path) -> Path:
+    """Write the configuration as the role does."""
+    path = tmp_path / "agent.json"
     jobs = {name: vars(job) for name, job in config.jobs.items()}
     path.write_text(json.dumps({**vars(config), "jobs": jobs}))
-    path.chmod(mode)
+    path.chmod(0o644)
     return path
 
 
@@ -219,33 +222,24 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"version": "0.1.0+abc"}
 
 
+@pytest.mark.usefixtures("said")
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("failed", 1), ("warning", 3), ("skipped", 75)])
 def test_the_exit_code_says_the_status(
-    status: str,
-    code: int,
-    config: Config,
-    tmp_path: Path,
-    said: list[tuple[str, str]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    status: str, code: int, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def job(_config: Config, _settings: Mapping[str, Any]) -> Verdict:
         return Verdict(status, "as told")
 
     monkeypatch.setitem(running.JOBS, "audit_partitions", job)
-    path = written(config, tmp_path / "agent.json")
     assert call("run", "audit_partitions", "--config", str(path), "--json") == code
     assert json.loads(capsys.readouterr().out)["status"] == status
     assert call("run", "audit_partitions", "--config", str(path)) == code
     assert capsys.readouterr().out.startswith(f"audit_partitions: {status} after ")
 
 
-def test_list_shows_what_ran_and_what_did_not(
-    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_list_shows_what_ran_and_what_did_not(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entry = {"job": "trial", "status": "ok", "seconds": 1.5, "reason": "fine"}
     keep(tmp_path, entry | {"started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}, 10)
-    path = written(config, tmp_path / "agent.json")
     assert call("list", "--config", str(path)) == 0
     heading, trial, audit = capsys.readouterr().out.splitlines()
     assert heading.split() == ["job", "schedule", "last", "age", "seconds", "reason"]
@@ -272,13 +266,10 @@ def test_list_shows_what_ran_and_what_did_not(
 def test_a_configuration_that_cannot_be_trusted_is_refused(
     spoil: Callable[[Path], object],
     words: str,
-    config: Config,
-    tmp_path: Path,
+    path: Path,
     said: list[tuple[str, str]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    path = written(config, tmp_path / "agent.json")
-    assert load(path) == config
     spoil(path)
     for arguments in (["run", "audit_partitions"], ["list"]):
         assert call(*arguments, "--config", str(path)) == 2
@@ -287,7 +278,11 @@ def test_a_configuration_that_cannot_be_trusted_is_refused(
         assert words in complaint
         assert "run playbook pgstead.ops.agent" in complaint
     assert [status for status, _text in said] == ["failed"]  # what cron started must be heard of
-    assert not (tmp_path / "audit_partitions.json").exists()
+    assert not (path.parent / "audit_partitions.json").exists()
+
+
+def test_a_configuration_as_it_shall_be(path: Path, config: Config) -> None:
+    assert load(path) == config
 
 
 @pytest.mark.parametrize("argv", [[], ["run"], ["walk"], ["run", "a", "b"], ["version", "--config", "x"]])

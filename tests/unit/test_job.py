@@ -59,7 +59,9 @@ def test_the_worst_decides(statuses: list[str], expected: str) -> None:
     assert job.worst(statuses) == expected
 
 
-@pytest.mark.parametrize("found", [Verdict("ok"), Verdict("failed", "it broke", {"databases": {"a": {"x": [1]}}}, "/e")])
+@pytest.mark.parametrize(
+    "found", [Verdict("ok"), Verdict("failed", "it broke", {"databases": {"a": {"x": [1]}}}, "/e")]
+)
 def test_a_verdict_survives_the_way_to_its_supervisor(found: Verdict) -> None:
     assert job.verdict(found.as_json()) == found
 

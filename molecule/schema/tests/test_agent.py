@@ -181,7 +181,7 @@ def test_the_fleet_in_one_look_and_never_with_another_version(both: list[Server]
     assert (seen.code, seen.changed) == (0, NOTHING), seen.output
     assert re.search(rf"{JOB} +17 3 \* \* \* +ok", seen.output)
     server = both[0]
-    other = "#!/bin/sh\necho '{\"version\": \"0.0.9+000000000000\", \"host\": \"x\", \"jobs\": []}'\n"
+    other = f"#!/bin/sh\necho '{json.dumps({'version': '0.0.9+000000000000', 'host': 'x', 'jobs': []})}'\n"
     try:
         server.host.check_output("rm /usr/bin/pgstead")
         server.grep("cat > /usr/bin/pgstead && chmod 0755 /usr/bin/pgstead", other)

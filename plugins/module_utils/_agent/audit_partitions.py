@@ -20,9 +20,7 @@ def run(config: Config, settings: Mapping[str, Any]) -> Verdict:
     """Maintain each database's log; what fails in one does not keep the others from theirs."""
     found: dict[str, dict[str, Any]] = {}
     for item in audited(settings):
-        target = Target(
-            config.socket_directory, config.port, item.database, user=config.user, system_user=config.user
-        )
+        target = Target(config.socket_directory, config.port, item.database, user=config.user, system_user=config.user)
         try:
             found[item.database] = asdict(maintain(target, item.rule, item.role))
         except PgsteadError as error:

@@ -17,8 +17,8 @@ from .._core import job
 from .._core.agent_config import Config, JobConfig
 from .._core.errors import Problem, SpecError
 from .._core.job import Verdict
-from .journal import note
 from .jobs import JOBS, Job
+from .journal import note
 from .lock import lock
 from .state import REMEDY, keep
 from .supervise import within

@@ -24,8 +24,8 @@ def schedule_problem(schedule: str) -> str:
     """Say what is wrong with a schedule, or return nothing."""
     fields = schedule.split()
     if len(fields) != len(_FIELDS):
-        names = ", ".join(field[0] for field in _FIELDS)
-        return f"{schedule!r} has {len(fields)} fields; cron wants {len(_FIELDS)}: {names}"
+        wanted = ", ".join(name for name, _least, _greatest, _names in _FIELDS)
+        return f"{schedule!r} has {len(fields)} fields; cron wants {len(_FIELDS)}: {wanted}"
     values = []
     for text, (name, least, greatest, names) in zip(fields, _FIELDS, strict=True):
         try:

@@ -49,9 +49,7 @@ def worst(statuses: Sequence[str]) -> str:
     return max(statuses, key=_SEVERITY.index, default="ok")
 
 
-def result(
-    job: str, found: Verdict, *, host: str, started: str, seconds: float, version: str
-) -> dict[str, Any]:
+def result(job: str, found: Verdict, *, host: str, started: str, seconds: float, version: str) -> dict[str, Any]:
     """Return the job-result. `started` is UTC, ISO 8601."""
     return {
         "schema": SCHEMA,
