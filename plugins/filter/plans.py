@@ -12,7 +12,8 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core import databases as db
-from ansible_collections.pgstead.ops.plugins.module_utils._core import scram
+from ansible_collections.pgstead.ops.plugins.module_utils._core import job, scram
+from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import plan_agent
 from ansible_collections.pgstead.ops.plugins.module_utils._core.kernel import kernel_values
 from ansible_collections.pgstead.ops.plugins.module_utils._core.pooler_plan import plan_pooler
 from ansible_collections.pgstead.ops.plugins.module_utils._core.schema_plan import plan_schema, summary
@@ -66,6 +67,16 @@ def schema_summary(plan: Mapping[str, Any], results: Mapping[str, Any]) -> list[
     return summary(plan, results)
 
 
+def agent_plan(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything the agent role needs to know."""
+    return plan_agent(spec).as_data()
+
+
+def agent_results(listed: Mapping[str, Any], version: str) -> dict[str, list[str]]:
+    """Return lines about a host's jobs, and what is wrong with them; `listed` is what `pgstead list --json` said."""
+    return job.assess(listed, version)
+
+
 def login_secrets(items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the declared secret of each login role, by role."""
     found = db.databases(items, "C.UTF-8")
@@ -101,6 +112,8 @@ class FilterModule:
             "pooler_plan": pooler_plan,
             "schema_plan": schema_plan,
             "schema_summary": schema_summary,
+            "agent_plan": agent_plan,
+            "agent_results": agent_results,
             "login_secrets": login_secrets,
             "without_secrets": without_secrets,
             "scram_verifier": scram_verifier,

@@ -124,7 +124,7 @@ def _storage(path: Path) -> str:
 
 
 def _packages(run: Run, version: int) -> tuple[dict[str, dict[str, str]], list[int]]:
-    names = [*packages(version), statement_audit.package(version), "pgbouncer"]
+    names = [*packages(version), statement_audit.package(version), "pgbouncer", "cron"]
     majors = [f"postgresql-{major}" for major in range(14, 19)]
     _code, out, _err = run(["apt-cache", "policy", *sorted({*names, *majors})])
     found: dict[str, dict[str, str]] = {}

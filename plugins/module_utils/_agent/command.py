@@ -1,0 +1,91 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The host's command: pgstead version, pgstead list, pgstead run JOB."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .._core import job
+from .._core.agent_config import Config
+from .._core.errors import PgsteadError, SpecError
+from .journal import note
+from .run import run
+from .state import latest, load
+
+CONFIGURATION = Path("/etc/pgstead/agent.json")
+_CODES = "exit codes: 0 ok, 1 failed, 2 refused (command or configuration), 3 warning, 75 skipped"
+
+
+def main(argv: Sequence[str], version: str) -> int:
+    """Carry a command line out and return the exit code; `version` is the archive's."""
+    told = _parser().parse_args(argv)
+    try:
+        if told.verb == "version":
+            return _show(told.json, {"version": version}, [version])
+        config = load(told.config)
+        if told.verb == "list":
+            listed = overview(config, version, datetime.now(UTC))
+            return _show(told.json, listed, job.overview(listed))
+        entry = run(told.job, config, version)
+    except PgsteadError as error:
+        return _refuse(told, error)
+    _show(told.json, entry, [job.sentence(entry)])
+    return job.EXIT_CODES[entry["status"]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pgstead", description="Runs the scheduled jobs of a PostgreSQL host.", epilog=_CODES
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    version = verbs.add_parser("version", help="say which version this is, with a hash of its content")
+    listing = verbs.add_parser("list", help="show the configured jobs, and what each came to last")
+    running = verbs.add_parser("run", help="run a job now, as cron does", epilog=_CODES)
+    running.add_argument("job", metavar="JOB", help="its name, as in pgstead list")
+    for verb in (listing, running):
+        verb.add_argument(
+            "--config", type=Path, default=CONFIGURATION, metavar="PATH", help=f"configuration ({CONFIGURATION})"
+        )
+    for verb in (version, listing, running):
+        verb.add_argument("--json", action="store_true", help="answer in JSON")
+    return parser
+
+
+def overview(config: Config, version: str, now: datetime) -> dict[str, Any]:
+    """Return the configured jobs with their latest results."""
+    directory, listed = Path(config.state_directory), []
+    for name, settings in config.jobs.items():
+        last, unreadable = latest(directory, name)
+        since = (now - datetime.fromisoformat(last["started"])).total_seconds() if last else None
+        listed.append(
+            {
+                "job": name,
+                "schedule": settings.schedule,
+                "deadline_seconds": settings.deadline_seconds,
+                "age_seconds": since,
+                "last": last,
+                "unreadable": unreadable,
+            }
+        )
+    return {"version": version, "host": socket.gethostname(), "jobs": listed}
+
+
+def _show(as_json: bool, data: Mapping[str, Any], lines: Sequence[str]) -> int:
+    sys.stdout.write(json.dumps(data, indent=2, sort_keys=True) + "\n" if as_json else "\n".join(lines) + "\n")
+    return 0
+
+
+def _refuse(told: argparse.Namespace, error: PgsteadError) -> int:
+    """Say why nothing could be done; from cron, only the journal hears it."""
+    sys.stderr.write(f"pgstead: {error}\n")
+    if told.verb == "run":
+        note("failed", f"{told.job}: {error}")
+    return job.EXIT_REFUSED if isinstance(error, SpecError) else job.EXIT_CODES["failed"]

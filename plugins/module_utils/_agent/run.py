@@ -1,0 +1,77 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One run of a job: as its user, alone, within its deadline, and on record."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .._core import job
+from .._core.agent_config import Config, JobConfig
+from .._core.errors import Problem, SpecError
+from .._core.job import Verdict
+from .jobs import JOBS, Job
+from .journal import note
+from .lock import lock
+from .state import REMEDY, keep
+from .supervise import within
+
+
+def run(name: str, config: Config, version: str, jobs: Mapping[str, Job] = JOBS) -> dict[str, Any]:
+    """Run a job and return its result, which is kept and in the journal by then. Raises SpecError, HostError."""
+    if name not in jobs:
+        raise SpecError([Problem(name, f"there is no such job in pgstead {version}; there are {', '.join(jobs)}")])
+    if name not in config.jobs:
+        what = f"is not configured on this host: declare what it is to keep (docs/agent.md), then {REMEDY}"
+        raise SpecError([Problem(name, what)])
+    become(config.user)
+    started, since = datetime.now(UTC), time.monotonic()
+    found = _alone(name, config, config.jobs[name], jobs[name])
+    entry = job.result(
+        name,
+        found,
+        host=socket.gethostname(),
+        started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
+        seconds=time.monotonic() - since,
+        version=version,
+    )
+    note(found.status, job.sentence(entry))
+    keep(Path(config.state_directory), entry, config.history_lines)
+    return entry
+
+
+def _alone(name: str, config: Config, settings: JobConfig, work: Job) -> Verdict:
+    """Do the work unless another run of it is under way."""
+    path = Path(config.state_directory) / f"{name}.lock"
+    with lock(path) as holder:
+        if holder is not None:
+            return Verdict("skipped", f"process {holder} is running it (it holds {path})")
+        return within(settings.deadline_seconds, lambda: work(config, settings.settings))
+
+
+def become(name: str) -> None:
+    """Be the jobs' user for good, wherever from: by hand a job does what it does from cron. Raises SpecError."""
+    try:
+        account = pwd.getpwnam(name)
+    except KeyError:
+        raise SpecError([Problem("user", f"operating system user {name!r} does not exist on this host")]) from None
+    if os.geteuid() not in (0, account.pw_uid):
+        raise SpecError([Problem("user", f"jobs run as {name}: run this as root or as {name}")])
+    if os.geteuid() != account.pw_uid:
+        # before anything is written: the directory of results belongs to that user, who could lay links there
+        os.initgroups(name, account.pw_gid)
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
+    os.chdir("/")
+    os.umask(0o022)
+    # libpq reads the files and variables of whoever calls
+    for variable in [key for key in os.environ if key.startswith("PG")]:
+        del os.environ[variable]
+    os.environ["HOME"] = account.pw_dir

@@ -1,0 +1,74 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The job that keeps the partitions of audit logs: what it is told, and what its run came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .audit_partition import LEAST_AHEAD, PartitionRule
+from .errors import SpecError
+from .job import Verdict, worst
+from .shape import TEXT, Key, faults, or_nothing, whole
+
+MOST_MONTHS, MOST_AHEAD = 12_000, 1200
+_DATABASES: Key = (lambda value: isinstance(value, list) and bool(value), "a list with at least one database")
+_KEYS: Mapping[str, Key] = {
+    "database": TEXT,
+    "role": TEXT,
+    "schema": TEXT,
+    "retention_months": or_nothing(whole(1, MOST_MONTHS)),
+    "ahead": whole(LEAST_AHEAD, MOST_AHEAD),
+}
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One database with an audit log; `role` owns the log."""
+
+    database: str
+    role: str
+    rule: PartitionRule
+
+
+def audited(settings: Mapping[str, Any]) -> tuple[Audited, ...]:
+    """Read the job's settings. Raises SpecError with everything that is wrong with them."""
+    problems = faults(settings, {"databases": _DATABASES}, "settings")
+    items = settings.get("databases")
+    for position, item in enumerate(items if isinstance(items, list) else []):
+        problems += faults(item, _KEYS, f"settings.databases[{position}]")
+    if problems:
+        raise SpecError(problems)
+    return tuple(
+        Audited(
+            item["database"],
+            item["role"],
+            PartitionRule(schema=item["schema"], retention_months=item["retention_months"], ahead=item["ahead"]),
+        )
+        for item in items or ()
+    )
+
+
+def conclude(found: Mapping[str, Mapping[str, Any]]) -> Verdict:
+    """Judge what was done, by database: a report's fields, or `error` where there is none."""
+    judged = {database: _judge(facts) for database, facts in found.items()}
+    status = worst([each for each, _words in judged.values()])
+    told = [f"{database}: {words}" for database, (each, words) in judged.items() if status == "ok" or each != "ok"]
+    return Verdict(status, "; ".join(told), {"databases": found})
+
+
+def _judge(facts: Mapping[str, Any]) -> tuple[str, str]:
+    if facts.get("error"):
+        return "failed", str(facts["error"])
+    if facts["blocked"]:
+        return "failed", ", ".join(facts["blocked"])
+    warnings = []
+    if facts["default_rows"]:
+        warnings.append(f"{facts['default_rows']} rows in the DEFAULT partition, which stand in the way of others")
+    if facts["waiting"]:
+        warnings.append("there is no audit log yet: run playbook pgstead.ops.schema, after the migrations")
+    if warnings:
+        return "warning", ", ".join(warnings)
+    return "ok", f"{len(facts['created'])} partitions created, {len(facts['dropped'])} dropped"

@@ -1,0 +1,126 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a scheduled job came to, as every job of every host reports it (docs/evidence.md has the schema)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA = 1
+# What the shell is told. 75 is EX_TEMPFAIL: try again later. 2 is for a command or configuration that cannot be used.
+EXIT_CODES: Mapping[str, int] = {"ok": 0, "failed": 1, "warning": 3, "skipped": 75}
+EXIT_REFUSED = 2
+_SEVERITY = ("ok", "skipped", "warning", "failed")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a job says of its run. Whatever is not ok has a reason; evidence is the path of a record, if one was kept."""
+
+    status: str
+    reason: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    evidence: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.status not in EXIT_CODES:
+            raise ValueError(f"{self.status!r} is not one of {', '.join(EXIT_CODES)}")
+        if self.status != "ok" and not self.reason:
+            raise ValueError(f"{self.status} needs a reason")
+
+    def as_json(self) -> str:
+        """Return the verdict as text that `verdict` reads."""
+        return json.dumps(asdict(self), default=str)
+
+
+def verdict(text: str) -> Verdict | None:
+    """Read a verdict; None for a text that is not a whole one."""
+    try:
+        return Verdict(**json.loads(text))
+    except (ValueError, TypeError):
+        return None
+
+
+def worst(statuses: Sequence[str]) -> str:
+    """Return the status that decides; of none, it is ok."""
+    return max(statuses, key=_SEVERITY.index, default="ok")
+
+
+def result(job: str, found: Verdict, *, host: str, started: str, seconds: float, version: str) -> dict[str, Any]:
+    """Return the job-result. `started` is UTC, ISO 8601."""
+    return {
+        "schema": SCHEMA,
+        "job": job,
+        "host": host,
+        "started": started,
+        "seconds": round(seconds, 3),
+        "status": found.status,
+        "reason": found.reason,
+        "facts": dict(found.facts),
+        "evidence": found.evidence,
+        "version": version,
+    }
+
+
+def sentence(entry: Mapping[str, Any]) -> str:
+    """Return a job-result as one line for people and the journal."""
+    told = f": {' '.join(str(entry['reason']).split())}" if entry["reason"] else ""
+    return f"{entry['job']}: {entry['status']} after {entry['seconds']} s{told}"
+
+
+def history(before: str, entry: Mapping[str, Any], most: int) -> str:
+    """Return the lines of a history with one more, and no more than `most`."""
+    lines = [*before.splitlines(), json.dumps(entry, sort_keys=True)]
+    return "\n".join(lines[-most:]) + "\n"
+
+
+def age(seconds: float) -> str:
+    """Write how long ago something was, in the largest unit that leaves two or more of it."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+HEADINGS = ("job", "schedule", "last", "age", "seconds", "reason")
+
+
+def overview(listed: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a table over what `pgstead list` knows."""
+    rows = [HEADINGS, *(_row(item) for item in listed["jobs"])]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _row(item: Mapping[str, Any]) -> tuple[str, ...]:
+    last = item["last"]
+    if last is None:
+        return (item["job"], item["schedule"], "never", "-", "-", item["unreadable"])
+    told = " ".join(str(last["reason"]).split())
+    return (item["job"], item["schedule"], last["status"], age(item["age_seconds"]), str(last["seconds"]), told)
+
+
+def skew(controller: str, host: str) -> str:
+    """Say why collection and host command must not work together, or return nothing."""
+    if controller == host:
+        return ""
+    return (
+        f"the collection on the control node is {controller}, the command pgstead on the host {host}: run playbook "
+        "pgstead.ops.agent from here, or use the collection that the host was set up with"
+    )
+
+
+def assess(listed: Mapping[str, Any], controller: str) -> dict[str, list[str]]:
+    """Return what to say of a host's jobs, and what is wrong with them, from what its `pgstead list` reported."""
+    different = skew(controller, str(listed.get("version")))
+    if different:
+        return {"lines": [], "problems": [different]}
+    failed = [
+        f"{item['job']}: {item['unreadable'] or item['last']['reason']}"
+        for item in listed["jobs"]
+        if item["unreadable"] or (item["last"] and item["last"]["status"] == "failed")
+    ]
+    return {"lines": overview(listed), "problems": failed}

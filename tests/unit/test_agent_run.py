@@ -1,0 +1,317 @@
+"""Jobs on a host: one run at a time, ended at the deadline, kept whatever becomes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._agent import audit_partitions, command
+from ansible_collections.pgstead.ops.plugins.module_utils._agent import run as running
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.lock import lock
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.run import run
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.state import keep, latest, load
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.supervise import within
+from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config, JobConfig
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import ConnectionFailed, HostError, SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._core.job import Verdict
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.audit_partition import PartitionReport
+
+USER = pwd.getpwuid(os.geteuid()).pw_name
+SHOP = {"database": "shop", "role": "shop_owner", "schema": "audit", "retention_months": 24, "ahead": 3}
+OTHER = SHOP | {"database": "other"}
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Collect what goes to the journal, and stay who and where we are."""
+    lines: list[tuple[str, str]] = []
+    for module in (running, command):
+        monkeypatch.setattr(module, "note", lambda status, text: lines.append((status, text)))
+    monkeypatch.setattr(running, "become", lambda _name: None)
+    return lines
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    job = JobConfig("17 3 * * *", 60, {"databases": [SHOP, OTHER]})
+    return Config(USER, str(tmp_path), str(tmp_path), 5432, 3, {"trial": job, "audit_partitions": job})
+
+
+def carry_out(config: Config, work: Callable[[], Verdict]) -> dict[str, Any]:
+    return run("trial", config, "0.1.0+abc", {"trial": lambda _config, _settings: work()})
+
+
+def ended(process: int) -> bool:
+    """Whether a process has ended; one whose parent has not looked yet has."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_a_run_is_kept_and_noted(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
+    entry = carry_out(config, lambda: Verdict("warning", "look here", {"rows": 7}))
+    assert (entry["job"], entry["status"], entry["facts"]) == ("trial", "warning", {"rows": 7})
+    assert datetime.fromisoformat(entry["started"]).tzinfo is not None
+    assert json.loads((tmp_path / "trial.json").read_text()) == entry
+    assert [json.loads(line) for line in (tmp_path / "trial.jsonl").read_text().splitlines()] == [entry]
+    assert said == [("warning", f"trial: warning after {entry['seconds']} s: look here")]
+    assert (tmp_path / "trial.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_the_history_is_bounded(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
+    reasons = []
+    for number in range(5):
+        reasons.append(f"run {number}")
+        carry_out(config, lambda: Verdict("ok", reasons[-1]))
+    lines = (tmp_path / "trial.jsonl").read_text().splitlines()
+    assert [json.loads(line)["reason"] for line in lines] == reasons[-3:]
+
+
+def test_a_second_run_is_skipped_and_names_the_first(
+    config: Config, tmp_path: Path, said: list[tuple[str, str]]
+) -> None:
+    with lock(tmp_path / "trial.lock") as holder:
+        assert holder is None
+        entry = carry_out(config, lambda: Verdict("ok"))
+    assert entry["status"] == "skipped"
+    assert f"process {os.getpid()} is running it" in entry["reason"]
+    assert carry_out(config, lambda: Verdict("ok"))["status"] == "ok"
+
+
+def test_a_lock_ends_with_its_holder(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
+    def fall() -> Verdict:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return Verdict("ok")
+
+    entry = carry_out(config, fall)
+    assert (entry["status"], "ended from outside by SIGKILL" in entry["reason"]) == ("failed", True)
+    assert carry_out(config, lambda: Verdict("ok"))["status"] == "ok"
+
+
+def test_the_deadline_ends_a_job_that_hears_no_signal() -> None:
+    def deaf() -> Verdict:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        time.sleep(60)
+        return Verdict("ok")
+
+    since = time.monotonic()
+    found = within(0.3, deaf)
+    assert time.monotonic() - since < 10
+    assert found.status == "failed"
+    assert "ended at its deadline of 0.3 s" in found.reason
+
+
+@pytest.mark.parametrize("how", ["by the deadline", "by itself"])
+def test_what_a_job_started_ends_with_it(how: str, tmp_path: Path) -> None:
+    note = tmp_path / "process"
+
+    def leave() -> Verdict:
+        note.write_text(str(subprocess.Popen(["sleep", "60"]).pid))
+        time.sleep(60 if how == "by the deadline" else 0)
+        return Verdict("ok")
+
+    assert within(0.5, leave).status == ("failed" if how == "by the deadline" else "ok")
+    deadline = time.monotonic() + 10
+    while not ended(int(note.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_run_that_is_asked_to_end_is_on_record(config: Config, said: list[tuple[str, str]]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stop() -> Verdict:
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(60)
+        return Verdict("ok")
+
+    entry = carry_out(config, stop)
+    assert (entry["status"], entry["reason"]) == ("failed", "ended by SIGTERM")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_errors_become_failures_with_their_words() -> None:
+    def refuse() -> Verdict:
+        raise ConnectionFailed("cannot connect to nowhere")
+
+    def stumble() -> Verdict:
+        return Verdict("ok", "", {}[7])
+
+    assert within(60, refuse) == Verdict("failed", "cannot connect to nowhere")
+    assert "an error in pgstead itself: KeyError: 7" in within(60, stumble).reason
+
+
+def test_a_job_that_is_unknown_or_not_configured(config: Config, said: list[tuple[str, str]]) -> None:
+    with pytest.raises(SpecError, match=r"vacuum: there is no such job in pgstead 1\.0; there are audit_partitions"):
+        run("vacuum", config, "1.0")
+    with pytest.raises(SpecError, match=r"other: is not configured on this host: .*pgstead\.ops\.agent"):
+        run("other", config, "1.0", {"other": lambda _config, _settings: Verdict("ok")})
+
+
+def test_a_directory_that_cannot_be_written(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
+    gone = Config(USER, str(tmp_path / "gone"), "/", 5432, 3, config.jobs)
+    with pytest.raises(HostError, match=r"gone/trial\.lock cannot be locked: .*run playbook pgstead\.ops\.agent"):
+        carry_out(gone, lambda: Verdict("ok"))
+
+
+def test_a_link_in_place_of_a_lock_is_not_followed(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "trial.lock").symlink_to(tmp_path / "precious")
+    (tmp_path / "precious").write_text("kept")
+    with pytest.raises(HostError), lock(tmp_path / "trial.lock"):
+        pass
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"started": "then"}', '{"started": "2026-01-02T03:04:05Z"}'])
+def test_what_is_no_result_is_said_to_be_none(text: str, tmp_path: Path) -> None:
+    assert latest(tmp_path, "trial") == (None, "")
+    (tmp_path / "trial.json").write_text(text)
+    found, words = latest(tmp_path, "trial")
+    assert found is None
+    assert "is not the result of a job" in words
+
+
+def test_databases_fail_one_by_one(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def maintain(target: Any, rule: Any, role: str) -> PartitionReport:
+        asked.append(f"{target.database} as {role}, {rule.retention_months} months of {rule.schema}")
+        if target.database == "shop":
+            raise ConnectionFailed("no server")
+        return PartitionReport(created=("log_2026_04",))
+
+    monkeypatch.setattr(audit_partitions, "maintain", maintain)
+    found = audit_partitions.run(config, config.jobs["audit_partitions"].settings)
+    assert asked == ["shop as shop_owner, 24 months of audit", "other as shop_owner, 24 months of audit"]
+    assert (found.status, found.reason) == ("failed", "shop: no server")
+    assert found.facts["databases"]["other"]["created"] == ("log_2026_04",)
+
+
+# ------------------------------------------------------------------------------------------------ the command line
+
+
+@pytest.fixture
+def path(config: Config, tmp_path: Path) -> Path:
+    """Write the configuration as the role does."""
+    path = tmp_path / "agent.json"
+    jobs = {name: vars(job) for name, job in config.jobs.items()}
+    path.write_text(json.dumps({**vars(config), "jobs": jobs}))
+    path.chmod(0o644)
+    return path
+
+
+def call(*argv: str) -> int:
+    return command.main(argv, "0.1.0+abc")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("version") == 0
+    assert capsys.readouterr().out == "0.1.0+abc\n"
+    assert call("version", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"version": "0.1.0+abc"}
+
+
+@pytest.mark.usefixtures("said")
+@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("failed", 1), ("warning", 3), ("skipped", 75)])
+def test_the_exit_code_says_the_status(
+    status: str, code: int, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def job(_config: Config, _settings: Mapping[str, Any]) -> Verdict:
+        return Verdict(status, "as told")
+
+    monkeypatch.setitem(running.JOBS, "audit_partitions", job)
+    assert call("run", "audit_partitions", "--config", str(path), "--json") == code
+    assert json.loads(capsys.readouterr().out)["status"] == status
+    assert call("run", "audit_partitions", "--config", str(path)) == code
+    assert capsys.readouterr().out.startswith(f"audit_partitions: {status} after ")
+
+
+def test_list_shows_what_ran_and_what_did_not(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = {"job": "trial", "status": "ok", "seconds": 1.5, "reason": "fine"}
+    keep(tmp_path, entry | {"started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}, 10)
+    assert call("list", "--config", str(path)) == 0
+    heading, trial, audit = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["job", "schedule", "last", "age", "seconds", "reason"]
+    assert (trial.split()[6], trial.split()[-1]) == ("ok", "fine")
+    assert audit.split()[6:] == ["never", "-", "-"]
+    assert call("list", "--config", str(path), "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["version"] == "0.1.0+abc"
+    assert [item["job"] for item in listed["jobs"]] == ["trial", "audit_partitions"]
+    assert [item["age_seconds"] is None for item in listed["jobs"]] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.unlink(), "cannot be read: "),
+        (lambda path: path.chmod(0o666), "has mode 0666 and owner "),
+        (lambda path: path.chmod(0o664), "has mode 0664 and owner "),
+        (lambda path: path.write_text("{"), "configuration: is not JSON: "),
+        (lambda path: path.write_bytes(b"\xff"), "cannot be read: "),
+        (lambda path: path.write_text('{"port": 0}'), "configuration.port: 0 is not a whole number from 1 to 65535"),
+    ],
+)
+def test_a_configuration_that_cannot_be_trusted_is_refused(
+    spoil: Callable[[Path], object],
+    words: str,
+    path: Path,
+    said: list[tuple[str, str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spoil(path)
+    for arguments in (["run", "audit_partitions"], ["list"]):
+        assert call(*arguments, "--config", str(path)) == 2
+        complaint = capsys.readouterr().err
+        assert complaint.startswith(f"pgstead: {path}")
+        assert words in complaint
+        assert "run playbook pgstead.ops.agent" in complaint
+    assert [status for status, _text in said] == ["failed"]  # what cron started must be heard of
+    assert not (path.parent / "audit_partitions.json").exists()
+
+
+def test_a_configuration_as_it_shall_be(path: Path, config: Config) -> None:
+    assert load(path) == config
+
+
+@pytest.mark.parametrize("argv", [[], ["run"], ["walk"], ["run", "a", "b"], ["version", "--config", "x"]])
+def test_a_command_line_that_makes_no_sense(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        call(*argv)
+    assert caught.value.code == 2
+
+
+def test_jobs_run_as_their_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "umask", lambda _mask: 0)
+    monkeypatch.setattr(os, "environ", {"PGOPTIONS": "-c role=somebody", "HOME": "/nowhere", "LANG": "C"})
+    running.become(USER)
+    assert os.environ == {"HOME": pwd.getpwnam(USER).pw_dir, "LANG": "C"}
+    with pytest.raises(SpecError, match="nobody-of-that-name"):
+        running.become("nobody-of-that-name")
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+    with pytest.raises(SpecError, match=f"jobs run as {USER}: run this as root or as {USER}"):
+        running.become(USER)
+
+
+def test_root_becomes_the_user_before_anything_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    done: list[Any] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: type("Account", (), {"pw_uid": 5, "pw_gid": 6, "pw_dir": "/x"}))
+    for name in ("initgroups", "setgid", "setuid", "umask"):
+        monkeypatch.setattr(os, name, lambda *told, name=name: done.append((name, *told)))
+    running.become("postgres")
+    assert done == [("initgroups", "postgres", 6), ("setgid", 6), ("setuid", 5), ("umask", 0o022)]
