@@ -48,7 +48,7 @@ DECLARED: dict[str, Any] = {
 @contextmanager
 def database(server: Server) -> Iterator[Server]:
     """A database with tables of an owner, and roles that read, write and look on."""
-    server.run("CREATE DATABASE trail", *(f"CREATE ROLE {role} LOGIN" for role in ROLES), "GRANT clerk TO shop_app")
+    server.run("CREATE DATABASE trail ENCODING 'UTF8' TEMPLATE template0", *(f"CREATE ROLE {role} LOGIN" for role in ROLES), "GRANT clerk TO shop_app")
     try:
         server.run(TABLES, database="trail")
         yield server
@@ -68,7 +68,12 @@ def place(server: Server, user: str = "postgres") -> Target:
 def client(server: Server, user: str = "shop_app", *, autocommit: bool = True) -> Iterator[Any]:
     """A cursor as an application has one."""
     connection = psycopg2.connect(
-        host=str(server.directory), port=server.target.port, dbname="trail", user=user, application_name="till 7"
+        host=str(server.directory),
+        port=server.target.port,
+        dbname="trail",
+        user=user,
+        application_name="till 7",
+        client_encoding="UTF8",
     )
     connection.autocommit = autocommit
     try:
