@@ -48,7 +48,11 @@ DECLARED: dict[str, Any] = {
 @contextmanager
 def database(server: Server) -> Iterator[Server]:
     """A database with tables of an owner, and roles that read, write and look on."""
-    server.run("CREATE DATABASE trail ENCODING 'UTF8' TEMPLATE template0", *(f"CREATE ROLE {role} LOGIN" for role in ROLES), "GRANT clerk TO shop_app")
+    server.run(
+        "CREATE DATABASE trail ENCODING 'UTF8' TEMPLATE template0",
+        *(f"CREATE ROLE {role} LOGIN" for role in ROLES),
+        "GRANT clerk TO shop_app",
+    )
     try:
         server.run(TABLES, database="trail")
         yield server

@@ -66,7 +66,9 @@ def test_check_mode_predicts_what_applying_does_and_then_nothing_is_left(bare: S
 
 
 def test_the_documented_example(bare: Server) -> None:
-    bare.run("SET ROLE shop_owner; CREATE TABLE users (id int PRIMARY KEY, email text, manager_id int)", database="trail")
+    bare.run(
+        "SET ROLE shop_owner; CREATE TABLE users (id int PRIMARY KEY, email text, manager_id int)", database="trail"
+    )
     (arguments,) = examples("audit")
     arguments["login_db"] = "trail"
     predicted = call(bare, "audit", arguments, check=True)
@@ -102,26 +104,36 @@ def test_a_schema_that_waits_for_the_log_is_taken(bare: Server) -> None:
     assert not declare(bare).changed
 
 
+ANOTHER = """CREATE OR REPLACE TRIGGER pgstead_audit_row AFTER {} EXECUTE FUNCTION
+    audit.record_change('full', '{{}}', '{{}}', '{{}}', '{{}}', '', '')"""
+ANOTHER_TRAIL = """DROP FUNCTION audit.trail; CREATE FUNCTION audit.trail(schema_name text, table_name text, record text)
+    RETURNS text LANGUAGE sql AS 'SELECT $1'; ALTER FUNCTION audit.trail OWNER TO shop_owner"""
 DRIFT: list[tuple[str, list[str], str]] = [
-    ("DROP TRIGGER pgstead_audit_row ON orders", ["attach"], "trigger pgstead_audit_row on public.orders was there since"),
+    (
+        "DROP TRIGGER pgstead_audit_row ON orders",
+        ["attach"],
+        "trigger pgstead_audit_row on public.orders was there since",
+    ),
     ("ALTER TABLE orders DISABLE TRIGGER pgstead_audit_row", ["attach"], "fired never: somebody switched it"),
     ("ALTER TABLE orders ENABLE TRIGGER pgstead_audit_row", ["attach"], "fired not for replicated rows"),
     ("ALTER TABLE orders DISABLE TRIGGER ALL", ["attach"], "fired never"),
     ("ALTER TABLE events DISABLE TRIGGER pgstead_audit_row", ["attach"], "fired never"),
     ("ALTER TABLE events_1 DISABLE TRIGGER pgstead_audit_row", ["attach"], "fired not everywhere"),
     (
-        "CREATE OR REPLACE TRIGGER pgstead_audit_row AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION"
-        " audit.record_change('full', '{}', '{}', '{}', '{}', '', '')",
+        ANOTHER.format("INSERT ON orders FOR EACH ROW"),
         ["attach"],
         "does not see every change",
     ),
     (
-        "CREATE OR REPLACE TRIGGER pgstead_audit_row AFTER INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW WHEN (false)"
-        " EXECUTE FUNCTION audit.record_change('full', '{}', '{}', '{}', '{}', '', '')",
+        ANOTHER.format("INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW WHEN (false)"),
         ["attach"],
         "does not see every change",
     ),
-    ("DROP FUNCTION audit.record_change CASCADE", ["function", *["attach"] * 3], "function audit.record_change was there"),
+    (
+        "DROP FUNCTION audit.record_change CASCADE",
+        ["function", *["attach"] * 3],
+        "function audit.record_change was there",
+    ),
     (
         "CREATE OR REPLACE FUNCTION audit.record_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
         ["function"],
@@ -132,13 +144,16 @@ DRIFT: list[tuple[str, list[str], str]] = [
     ("ALTER FUNCTION audit.record_change() SET work_mem = '1MB'", ["function"], "somebody changed it"),
     ("DROP FUNCTION audit.trail", ["function"], "function audit.trail was there since"),
     (
-        "DROP FUNCTION audit.trail; CREATE FUNCTION audit.trail(schema_name text, table_name text, record text) RETURNS text"
-        " LANGUAGE sql AS 'SELECT $1'; ALTER FUNCTION audit.trail OWNER TO shop_owner",
+        ANOTHER_TRAIL,
         ["rights", "function"],
         "PUBLIC held EXECUTE on function audit.trail(text,text,text)",
     ),
     ("GRANT EXECUTE ON FUNCTION audit.record_change() TO PUBLIC", ["rights"], "PUBLIC held EXECUTE"),
-    ("GRANT SELECT ON audit.log TO shop_app", ["rights"], "shop_app held SELECT on table audit.log, which nobody declared"),
+    (
+        "GRANT SELECT ON audit.log TO shop_app",
+        ["rights"],
+        "shop_app held SELECT on table audit.log, which nobody declared",
+    ),
     ("GRANT SELECT (old) ON audit.log TO shop_app", ["rights"], "shop_app held SELECT (old)"),
     ("GRANT SELECT ON audit.log_default TO auditor", ["rights"], "auditor held SELECT on table audit.log_default"),
     ("GRANT SELECT ON audit.log TO auditor WITH GRANT OPTION", ["rights"], "auditor held SELECT*"),
@@ -148,7 +163,11 @@ DRIFT: list[tuple[str, list[str], str]] = [
     ("REVOKE INSERT ON audit.log FROM shop_owner", ["rights"], ""),
     ("REVOKE SELECT ON audit.log FROM auditor", ["rights"], ""),
     ("DROP TABLE audit.log_default", ["partition"], "partition audit.log_default was there since"),
-    ("DROP INDEX audit.log_at_idx", ["create_only", *["build", "attach"] * 5], "index audit.log_at_idx was there since"),
+    (
+        "DROP INDEX audit.log_at_idx",
+        ["create_only", *["build", "attach"] * 5],
+        "index audit.log_at_idx was there since",
+    ),
     ("COMMENT ON SCHEMA audit IS 'mine'", ["mark"], ""),
     ("COMMENT ON TABLE audit.log IS 'mine'", [], ""),
     ("ALTER TABLE audit.log ADD COLUMN note text", [], ""),
@@ -218,11 +237,17 @@ def test_a_parent_takes_over_from_its_partition(bare: Server) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"tables": [{"name": "ordres"}]}, r"tables\[0\] \(public.ordres\): table public.ordres does not exist; did you mean"),
+        (
+            {"tables": [{"name": "ordres"}]},
+            r"tables\[0\] \(public.ordres\): table public.ordres does not exist; did you mean",
+        ),
         ({"tables": [{"name": "shown"}]}, "is a view, which cannot carry this"),
         ({"tables": [{"name": "orders", "redacted_columns": ["crad"]}]}, "redacted column crad does not exist"),
         ({"tables": [{"name": "orders", "excluded_columns": ["Seen"]}]}, "excluded column Seen does not exist"),
-        ({"tables": [{"name": "lines", "redacted_columns": ["sku"]}]}, "redacted column sku is part of the primary key"),
+        (
+            {"tables": [{"name": "lines", "redacted_columns": ["sku"]}]},
+            "redacted column sku is part of the primary key",
+        ),
         ({"tables": [{"name": "events"}, {"name": "events_1"}]}, "is recorded with its parent"),
         ({"tables": [{"name": "audit.log"}]}, "schema of the log itself"),
         ({"readers": ["auditor", "nobody_here"]}, "readers: role nobody_here does not exist"),
@@ -292,7 +317,12 @@ def test_a_reader_reads_and_no_more(shop: Server) -> None:
 
 def test_the_owner_itself_cannot_rewrite_the_log(shop: Server) -> None:
     write(shop, "INSERT INTO orders (id) VALUES (1)")
-    tables = [name for (name,) in ask(shop, "SELECT oid::regclass::text FROM pg_class WHERE relname ~ '^log' AND relkind IN ('r', 'p')")]
+    tables = [
+        name
+        for (name,) in ask(
+            shop, "SELECT oid::regclass::text FROM pg_class WHERE relname ~ '^log' AND relkind IN ('r', 'p')"
+        )
+    ]
     assert len(tables) == 6
     for table in tables:
         for statement in (f"UPDATE {table} SET role = 'x'", f"DELETE FROM {table}", f"TRUNCATE {table}"):
@@ -322,7 +352,8 @@ def test_a_run_killed_after_any_step_is_continued_with_the_next(bare: Server) ->
     left = actions(declare(bare, check=True))
     while left:
         killed_after_one_step(bare)
-        assert (following := actions(declare(bare, check=True))) == left[1:]
+        following = actions(declare(bare, check=True))
+        assert following == left[1:]
         left = following
     again = declare(bare)
     assert (again.changed, again.data["drift"]) == (False, [])

@@ -37,7 +37,16 @@ def test_every_operation_is_recorded_with_who_when_and_from_where(shop: Server) 
         cursor.execute("SELECT pg_current_xact_id(), now() <= clock_timestamp()")
         ((transaction, _),) = cursor.fetchall()
         cursor.connection.commit()
-    whole = {"id": 1, "user_id": None, "status": "open", "total": 9.5, "at": None, "tags": ["a"], "doc": None, "note": None}
+    whole = {
+        "id": 1,
+        "user_id": None,
+        "status": "open",
+        "total": 9.5,
+        "at": None,
+        "tags": ["a"],
+        "doc": None,
+        "note": None,
+    }
     hidden = {"card": "***"}
     assert entries(shop) == [
         ("INSERT", "1", None, whole | hidden),
@@ -50,9 +59,7 @@ def test_every_operation_is_recorded_with_who_when_and_from_where(shop: Server) 
         "SELECT schema_name, table_name, login_user, role, application_user, application_role, client_address,"
         " application_name, transaction, at BETWEEN now() - interval '1 minute' AND now() FROM audit.log",
     )
-    assert set(about) == {
-        ("public", "orders", "shop_app", "shop_app", None, None, None, "till 7", transaction, True)
-    }
+    assert set(about) == {("public", "orders", "shop_app", "shop_app", None, None, None, "till 7", transaction, True)}
     assert len(ask(shop, "SELECT DISTINCT at FROM audit.log")) == 4
 
 
@@ -102,7 +109,9 @@ def test_a_redacted_value_is_nowhere_in_the_log(shop: Server, mode: str) -> None
 def test_a_hidden_column_that_was_renamed_takes_all_values_with_it(shop: Server) -> None:
     """The triggers know the column by its old name: until the next run nobody knows which one it is."""
     shop.run("ALTER TABLE orders RENAME card TO payment", database="trail")
-    write(shop, f"INSERT INTO orders (id, payment) VALUES (1, '{SECRET}')", "UPDATE orders SET note = 'x', payment = 'y'")
+    write(
+        shop, f"INSERT INTO orders (id, payment) VALUES (1, '{SECRET}')", "UPDATE orders SET note = 'x', payment = 'y'"
+    )
     _inserted, updated = entries(shop)
     assert ask(shop, f"SELECT count(*) FROM audit.log l WHERE l::text LIKE '%{SECRET}%'") == [(0,)]
     assert updated == ("UPDATE", "1", {"note": "***", "payment": "***"}, {"note": "***", "payment": "***"})
@@ -168,7 +177,9 @@ def test_concurrent_writers_leave_one_unbroken_trail(shop: Server) -> None:
         thread.join()
     assert failed == []
     for record in ("1", "2"):
-        trail = ask(shop, f"SELECT old, new FROM audit.trail('public', 'orders', '{record}') WHERE operation = 'UPDATE'")
+        trail = ask(
+            shop, f"SELECT old, new FROM audit.trail('public', 'orders', '{record}') WHERE operation = 'UPDATE'"
+        )
         assert [new["total"] for _old, new in trail] == list(range(1, 101))
         assert [old["total"] for old, _new in trail] == list(range(100))
 
@@ -190,7 +201,10 @@ def test_without_a_context_nothing_is_asked_for_it(shop: Server) -> None:
 
 def test_partitions_are_recorded_under_their_parents_name(shop: Server) -> None:
     shop.run("CREATE TABLE events_2 (LIKE events)", database="trail")
-    shop.run("ALTER TABLE events ATTACH PARTITION events_2 FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')", database="trail")
+    shop.run(
+        "ALTER TABLE events ATTACH PARTITION events_2 FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')",
+        database="trail",
+    )
     write(
         shop,
         "INSERT INTO events VALUES (1, '2026-01-05', 'a')",
@@ -241,9 +255,7 @@ def test_the_trail_of_a_record_in_order(shop: Server) -> None:
 NAMES = st.lists(TEXTS.filter(lambda text: unusable(text) is None), min_size=6, max_size=6, unique=True)
 
 
-@settings(
-    deadline=None, derandomize=True, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, derandomize=True, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=NAMES)
 def test_any_name_of_tables_and_columns(shop: Server, names: list[str]) -> None:
     table, *columns = names
@@ -262,7 +274,8 @@ def test_any_name_of_tables_and_columns(shop: Server, names: list[str]) -> None:
         cursor.execute(f"INSERT INTO {sql} VALUES (1, {literal(columns[0])}, 'p', '{SECRET}', '{SECRET}')")
         cursor.execute(f"UPDATE {sql} SET {plain} = 'q', {hidden} = '{SECRET}2', {left_out} = ''")
     found: list[Any] = ask(
-        shop, f"SELECT old, new FROM audit.log WHERE table_name = {literal(table)} AND operation = 'UPDATE' ORDER BY at DESC LIMIT 1"
+        shop,
+        f"SELECT old, new FROM audit.log WHERE table_name = {literal(table)} AND operation = 'UPDATE' ORDER BY at DESC LIMIT 1",
     )
     assert found == [({columns[2]: "p", columns[4]: "***"}, {columns[2]: "q", columns[4]: "***"})]
     assert ask(shop, f"SELECT count(*) FROM audit.log l WHERE l::text LIKE '%{SECRET}%'") == [(0,)]

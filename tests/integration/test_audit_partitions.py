@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psycopg2
 import pytest
@@ -72,7 +72,7 @@ class Writers:
         except psycopg2.Error as error:
             self.failed.append(error)
 
-    def __enter__(self) -> Writers:
+    def __enter__(self) -> Self:
         for thread in self.threads:
             thread.start()
         return self
@@ -88,7 +88,12 @@ def test_without_a_log_there_is_nothing_to_keep(bare: Server) -> None:
     bare.run("CREATE SCHEMA audit; CREATE TABLE audit.log (at timestamptz) PARTITION BY RANGE (at)", database="trail")
     assert keep(bare, PartitionRule("audit", 1)) == PartitionReport(waiting=True)
     with pytest.raises(DatabaseMissing):
-        maintain(bare.target.__class__(bare.target.socket_directory, bare.target.port, "gone", system_user=bare.target.system_user), KEEP_ALL)
+        maintain(
+            bare.target.__class__(
+                bare.target.socket_directory, bare.target.port, "gone", system_user=bare.target.system_user
+            ),
+            KEEP_ALL,
+        )
 
 
 def test_what_the_module_made_is_enough_for_now(shop: Server) -> None:
@@ -111,7 +116,9 @@ def test_a_missing_default_is_made_again(shop: Server) -> None:
 
 
 def test_a_month_begins_at_midnight_in_utc_whatever_the_sessions_zone(shop: Server) -> None:
-    shop.run("ALTER DATABASE trail SET timezone = 'Pacific/Kiritimati'", "ALTER DATABASE trail SET datestyle = 'SQL, DMY'")
+    shop.run(
+        "ALTER DATABASE trail SET timezone = 'Pacific/Kiritimati'", "ALTER DATABASE trail SET datestyle = 'SQL, DMY'"
+    )
     first = first_of(shop, 1)
     note(shop, f"{first.isoformat()} 00:00:00+00", "after")
     ((before,),) = ask(shop, f"SELECT (timestamptz '{first.isoformat()} 00:00:00+00' - interval '1 microsecond')::text")
@@ -134,7 +141,9 @@ def test_the_night_on_which_a_month_begins_without_its_partition(shop: Server) -
         "Drain it: docs/audit.md, Draining the DEFAULT partition"
     )
     for check in (True, False):
-        with pytest.raises(ViolatingRows, match="cannot be made: rows that belong into it lie in the DEFAULT") as caught:
+        with pytest.raises(
+            ViolatingRows, match="cannot be made: rows that belong into it lie in the DEFAULT"
+        ) as caught:
             declare(shop, check=check)
     assert caught.value.data["violations"] == [f"{month(shop)}: 2 rows"]
 
@@ -185,9 +194,15 @@ def test_what_is_older_than_anybody_keeps_is_dropped(shop: Server) -> None:
 def test_what_a_person_made_is_not_dropped_and_named(shop: Server) -> None:
     theirs = make_month(shop, -20, ours=False)
     halves = f"'{first_of(shop, -10).isoformat()} 00:00+00') TO ('{first_of(shop, -9).isoformat()[:8]}15 00:00+00'"
-    shop.run(f"SET ROLE shop_owner; CREATE TABLE audit.halves PARTITION OF audit.log FOR VALUES FROM ({halves})", database="trail")
+    shop.run(
+        f"SET ROLE shop_owner; CREATE TABLE audit.halves PARTITION OF audit.log FOR VALUES FROM ({halves})",
+        database="trail",
+    )
     hours = f"'{first_of(shop, -8).isoformat()} 03:00+00') TO ('{first_of(shop, -7).isoformat()} 03:00+00'"
-    shop.run(f"SET ROLE shop_owner; CREATE TABLE audit.hours PARTITION OF audit.log FOR VALUES FROM ({hours})", database="trail")
+    shop.run(
+        f"SET ROLE shop_owner; CREATE TABLE audit.hours PARTITION OF audit.log FOR VALUES FROM ({hours})",
+        database="trail",
+    )
     report = keep(shop, PartitionRule("audit", 1))
     assert (report.created, report.dropped) == ((), ())
     assert sorted(report.blocked) == [
@@ -202,7 +217,9 @@ def test_a_partition_in_the_way_is_named_by_the_server(shop: Server) -> None:
     shop.run(f"DROP TABLE audit.{month(shop, 3)}", database="trail")
     first = first_of(shop, 3).isoformat()
     bounds = f"FROM ('{first} 00:00+00') TO ('{first[:8]}15 00:00+00')"
-    shop.run(f"SET ROLE shop_owner; CREATE TABLE audit.half PARTITION OF audit.log FOR VALUES {bounds}", database="trail")
+    shop.run(
+        f"SET ROLE shop_owner; CREATE TABLE audit.half PARTITION OF audit.log FOR VALUES {bounds}", database="trail"
+    )
     (said,) = keep(shop).blocked
     assert 'would overlap partition "half"' in said
 

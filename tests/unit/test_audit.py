@@ -202,7 +202,10 @@ def test_a_function_of_somebody_else_is_taken_back() -> None:
         (guarded("TABLE", "audit.log", "SELECT", ("app", "SELECT (old)")), "app held SELECT (old) on table audit.log"),
         (guarded("TABLE", "audit.log", "SELECT", ("auditor", "DELETE")), "auditor held DELETE on table audit.log"),
         (guarded("TABLE", "audit.log", "SELECT", ("auditor", "SELECT*")), "auditor held SELECT* on table audit.log"),
-        (guarded("TABLE", "audit.log_2026_11", "", ("auditor", "SELECT")), "auditor held SELECT on table audit.log_2026"),
+        (
+            guarded("TABLE", "audit.log_2026_11", "", ("auditor", "SELECT")),
+            "auditor held SELECT on table audit.log_2026",
+        ),
         (
             guarded("TABLE", "audit.log", "SELECT", owner={"SELECT", "INSERT", "DELETE", "UPDATE"}),
             "boss could DELETE, UPDATE what is written in audit.log",
@@ -283,7 +286,9 @@ def test_absent_and_purge_take_triggers_away_and_never_the_log() -> None:
 def test_a_table_without_a_key_is_recorded_with_a_warning() -> None:
     at = observed(EMPTY)
     at = replace(at, columns={T.table: Columns(frozenset({"a"}))})
-    assert plan(at).warnings == ("tables[0] (public.t): has no primary key: its rows are recorded without a key to find them by",)
+    assert plan(at).warnings == (
+        "tables[0] (public.t): has no primary key: its rows are recorded without a key to find them by",
+    )
 
 
 def said(*items: Audited, at: Observed | None = None, purge: bool = False, **more: Any) -> list[str]:
@@ -362,7 +367,9 @@ def test_a_partitioned_table_is_recorded_under_its_own_name() -> None:
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), max_size=4))
 def test_any_name_can_be_told_to_the_function(names: list[str]) -> None:
     item = Audited("tables[0]", q("t"), redacted=tuple(names))
-    _mode, key, _left_out, hidden, mask, *_rest = arguments(item, DECLARED, Columns(frozenset(names), tuple(names)), partitioned=False)
+    _mode, key, _left_out, hidden, mask, *_rest = arguments(
+        item, DECLARED, Columns(frozenset(names), tuple(names)), partitioned=False
+    )
     assert json.loads(mask) == dict.fromkeys(names, "***")
     assert key == hidden == "{" + ",".join(json_like(name) for name in names) + "}"
 

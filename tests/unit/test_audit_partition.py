@@ -34,7 +34,9 @@ def test_times_to_keep_the_log(text: str, months: int) -> None:
     assert retention_months(text) == months
 
 
-@pytest.mark.parametrize("text", ["", "2", "2 weeks", "30 days", "1.5 years", "-1 month", "two years", "1 year 6 months", "1000 years"])
+@pytest.mark.parametrize(
+    "text", ["", "2", "2 weeks", "30 days", "1.5 years", "-1 month", "two years", "1 year 6 months", "1000 years"]
+)
 def test_what_is_no_such_time_is_refused_with_what_is_accepted(text: str) -> None:
     with pytest.raises(ValueError, match="write 2 years, 18 months or 1 month"):
         retention_months(text)

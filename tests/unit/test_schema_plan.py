@@ -62,7 +62,11 @@ def test_what_is_audited_takes_its_context_from_row_security() -> None:
         "name": "shop",
         "owner": "boss",
         "row_security": {"context": {"user": "app.user", "function": "be"}, "tables": []},
-        "audit": {"tables": ["orders", {"name": "users", "redacted_columns": ["email"]}], "retention": "2 years", "ahead": 4},
+        "audit": {
+            "tables": ["orders", {"name": "users", "redacted_columns": ["email"]}],
+            "retention": "2 years",
+            "ahead": 4,
+        },
     }
     bare = {"name": "bare", "owner": "o", "audit": {"tables": [], "schema": "trail", "mode": None, "readers": ["a"]}}
     data = FilterModule().filters()["schema_plan"]([shop, bare])
@@ -76,7 +80,15 @@ def test_what_is_audited_takes_its_context_from_row_security() -> None:
             "retention": "2 years",
             "partitions_ahead": 4,
         },
-        {**base, "database": "bare", "role": "o", "context": None, "tables": [], "audit_schema": "trail", "readers": ["a"]},
+        {
+            **base,
+            "database": "bare",
+            "role": "o",
+            "context": None,
+            "tables": [],
+            "audit_schema": "trail",
+            "readers": ["a"],
+        },
     ]
 
 

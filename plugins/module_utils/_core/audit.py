@@ -28,7 +28,13 @@ DETACH_LOCK = "AccessExclusiveLock"
 ROW_TYPE, TRUNCATE_TYPE = 29, 32
 TYPES = {ROW_TRIGGER: ROW_TYPE, TRUNCATE_TRIGGER: TRUNCATE_TYPE}
 ALWAYS = "A"
-_ENABLED = {"A": "always", "O": "not for replicated rows", "R": "for replicated rows only", "D": "never", "": "not everywhere"}
+_ENABLED = {
+    "A": "always",
+    "O": "not for replicated rows",
+    "R": "for replicated rows only",
+    "D": "never",
+    "": "not everywhere",
+}
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,9 @@ def _leaving(declared: Audit, observed: Observed, *, purge: bool) -> set[Qualifi
     return found
 
 
-def plan(declared: Audit, observed: Observed, routines: Mapping[QualifiedName, Routine], *, purge: bool = False) -> Plan:
+def plan(
+    declared: Audit, observed: Observed, routines: Mapping[QualifiedName, Routine], *, purge: bool = False
+) -> Plan:
     """Return the steps: triggers that go, the log and its functions, then triggers that come."""
     leaving = _leaving(declared, observed, purge=purge)
     named = {item.table for item in declared.tables}
@@ -170,9 +178,7 @@ def plan(declared: Audit, observed: Observed, routines: Mapping[QualifiedName, R
 
 def _detached(table: QualifiedName, observed: Observed, note: str) -> Plan:
     there = {name: trigger for name in TRIGGERS if (trigger := observed.triggers.get((table, name)))}
-    change = Change(
-        KIND, table, table.name, "detach", DETACH_LOCK, Mode.TRANSACTION, Detach(table, tuple(there)), note
-    )
+    change = Change(KIND, table, table.name, "detach", DETACH_LOCK, Mode.TRANSACTION, Detach(table, tuple(there)), note)
     before = "".join(_shown(name, table, one.form, one.enabled) for name, one in there.items())
     return Plan((change,), (Difference(f"audit of {table}", before, ""),))
 

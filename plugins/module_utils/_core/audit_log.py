@@ -310,9 +310,13 @@ def _rights(declared: Audit, home: Home) -> Plan:
     wrong = tuple(one for one in home.guarded if not one.as_declared(declared.readers))
     if not wrong:
         return Plan()
-    change = Change(KIND, declared.log, declared.log.name, "rights", NO_LOCK, Mode.TRANSACTION, Guard(wrong, declared.readers))
+    change = Change(
+        KIND, declared.log, declared.log.name, "rights", NO_LOCK, Mode.TRANSACTION, Guard(wrong, declared.readers)
+    )
     differences = tuple(
-        Difference(f"rights on {one.kind.lower()} {one.name}", _held(one.rights), _held(_allowed(one, declared.readers)))
+        Difference(
+            f"rights on {one.kind.lower()} {one.name}", _held(one.rights), _held(_allowed(one, declared.readers))
+        )
         for one in wrong
     )
     return Plan((change,), differences, tuple(line for one in wrong for line in _widened(one, declared.readers)))

@@ -203,7 +203,9 @@ def _audit(found: _Found, where: str, item: Mapping[str, Any], base: Call) -> No
         return
     place = f"{where}.audit"
     if not isinstance(raw, Mapping) or not isinstance(raw.get("tables"), list) or set(raw) - set(AUDIT_KEYS):
-        what = f"is a mapping with the list tables, and of {', '.join(list(AUDIT_KEYS)[1:])} what differs from the default"
+        what = (
+            f"is a mapping with the list tables, and of {', '.join(list(AUDIT_KEYS)[1:])} what differs from the default"
+        )
         found.problems.append(Problem(place, what))
         return
     told = {AUDIT_KEYS[key]: value for key, value in raw.items() if value is not None}

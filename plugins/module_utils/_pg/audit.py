@@ -34,21 +34,24 @@ def log_indexes(audit: Audit) -> tuple[Index, ...]:
     place = "audit log"
     return (
         Index(place, audit.log, f"{audit.log.name}_record_idx", named=True, columns=by_record),
-        Index(place, audit.log, f"{audit.log.name}_at_idx", named=True, columns=(IndexColumn(name="at"),), method="brin"),
+        Index(
+            place, audit.log, f"{audit.log.name}_at_idx", named=True, columns=(IndexColumn(name="at"),), method="brin"
+        ),
     )
 
 
 def _made(step: MakeLog) -> tuple[str, ...]:
     audit, log, schema = step.audit, step.audit.log, quote(step.audit.schema)
     columns = [f"{name} {kind}{' NOT NULL' * (name in ALWAYS_THERE)}" for name, kind in COLUMNS.items()]
+    told: dict[str, Any] = {"owner": step.owner, "strangers": step.strangers, "readers": audit.readers}
     default = MakePartition(log, f"{log.name}_default", None, step.owner, step.strangers)
     return (
         *([f"CREATE SCHEMA {schema}"] if step.schema else []),
         *_marked(QualifiedName(audit.schema, "")),
-        *_secured("SCHEMA", schema, step.owner, step.strangers, "USAGE", audit.readers),
+        *_secured("SCHEMA", schema, needed="USAGE", **told),
         f"CREATE TABLE {log.sql} ({', '.join(columns)}) PARTITION BY RANGE (at)",
         f"COMMENT ON TABLE {log.sql} IS {_MARK}",
-        *_secured("TABLE", log.sql, step.owner, step.strangers, "SELECT", audit.readers),
+        *_secured("TABLE", log.sql, needed="SELECT", **told),
         remember(KIND, log, log.name),
         *(statement for index in log_indexes(audit) for statement in _indexed(index)),
         *_partitioned(default),
@@ -77,7 +80,7 @@ def _partitioned(step: MakePartition) -> tuple[str, ...]:
         f"CREATE TABLE {name} (LIKE {log})",
         f"COMMENT ON TABLE {name} IS {_PART_MARK}",
         f"ALTER TABLE {name} OWNER TO {quote(step.owner)}",
-        *_secured("TABLE", name, step.owner, step.strangers, "", ()),
+        *_secured("TABLE", name, owner=step.owner, strangers=step.strangers),
         f"ALTER TABLE {log} ATTACH PARTITION {name} {bounds}",
         remember(KIND, step.log, step.name),
     )
@@ -105,7 +108,9 @@ def _routine(step: MakeRoutine) -> tuple[str, ...]:
         f"CREATE OR REPLACE FUNCTION {name}({arguments}) RETURNS {form.result} {how} AS {literal(form.source)}",
         f"ALTER FUNCTION {signature} OWNER TO {quote(step.owner)}",
         f"COMMENT ON FUNCTION {signature} IS {literal(with_marker(told, OWNER))}",
-        *_secured("FUNCTION", signature, step.owner, step.strangers, "EXECUTE", step.readers),
+        *_secured(
+            "FUNCTION", signature, owner=step.owner, strangers=step.strangers, needed="EXECUTE", readers=step.readers
+        ),
         *(forget(KIND, step.name, version) for version in step.former),
         remember(KIND, step.name, step.version),
     )
@@ -116,13 +121,18 @@ def _guarded(step: Guard) -> tuple[str, ...]:
         statement
         for one in step.guarded
         for statement in _secured(
-            one.kind, one.sql, one.owner, tuple(one.strangers(step.readers)), one.needed, step.readers
+            one.kind,
+            one.sql,
+            owner=one.owner,
+            strangers=one.strangers(step.readers),
+            needed=one.needed,
+            readers=step.readers,
         )
     )
 
 
 def _secured(
-    kind: str, name: str, owner: str, strangers: Iterable[str], needed: str, readers: Sequence[str]
+    kind: str, name: str, *, owner: str, strangers: Iterable[str], needed: str = "", readers: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Leave the owner what it needs, the readers what they need, and everybody else nothing."""
     others = ", ".join(["PUBLIC", *(quote(role) for role in strangers if role)])
@@ -144,9 +154,9 @@ def _trigger(table: QualifiedName, name: str, form: TriggerForm) -> tuple[str, .
     when = "INSERT OR DELETE OR UPDATE" if name == ROW_TRIGGER else "TRUNCATE"
     each = "ROW" if name == ROW_TRIGGER else "STATEMENT"
     told = ", ".join(literal(argument) for argument in form.arguments)
+    head = f"CREATE OR REPLACE TRIGGER {name} AFTER {when} ON {table.sql} FOR EACH {each}"
     return (
-        f"CREATE OR REPLACE TRIGGER {name} AFTER {when} ON {table.sql} FOR EACH {each} "
-        f"EXECUTE FUNCTION {form.function.sql}({told})",
+        f"{head} EXECUTE FUNCTION {form.function.sql}({told})",
         f"ALTER TABLE {table.sql} ENABLE ALWAYS TRIGGER {name}",
         f"COMMENT ON TRIGGER {name} ON {table.sql} IS {_PART_MARK}",
         remember(KIND, table, name),

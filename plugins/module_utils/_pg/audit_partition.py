@@ -22,7 +22,7 @@ from . import ledger
 from .audit import midnight, render
 from .audit_read import read_home
 from .canonical import path_of
-from .connection import Target, driver, execute, rows
+from .connection import Target, execute, rows
 from .engine import spoken
 from .execute import Executor, Limits
 from .session import one_run_at_a_time, onlooker, session

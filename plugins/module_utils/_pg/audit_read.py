@@ -177,7 +177,7 @@ def _log(connection: Any, name: QualifiedName, row: tuple[Any, ...], made: Made)
         for schema, partition, told, default, bounds in rows(connection, _PARTITIONS, (oid,))
     )
     ours = owner_of(comment) == OWNER or (name, name.name) in made
-    return Log(owner, ours, {column: kind for column, kind in columns}, tuple(key), partitions)
+    return Log(owner, ours, dict(columns), tuple(key), partitions)
 
 
 def _span(bounds: Sequence[datetime] | None) -> Range | None:
