@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from .conftest import Server
 
 ROLES = ("shop_owner", "shop_app", "clerk", "auditor")
+TEMPLATES = ("trail_tables", "trail_audited")
+GRANTED = "GRANT CREATE, TEMPORARY ON DATABASE {} TO shop_owner"
 TABLES = """
 GRANT USAGE, CREATE ON SCHEMA public TO shop_owner; GRANT USAGE ON SCHEMA public TO PUBLIC;
-GRANT CREATE, TEMPORARY ON DATABASE trail TO shop_owner;
 SET ROLE shop_owner;
 CREATE TABLE orders (
     id bigint PRIMARY KEY, user_id bigint, status varchar(10) NOT NULL DEFAULT 'open', total numeric, at timestamptz,
@@ -45,19 +46,30 @@ DECLARED: dict[str, Any] = {
 }
 
 
+def prepare(server: Server) -> None:
+    """Give a server the roles, and two databases to copy: one with tables of an owner, and one where they are audited."""
+    server.run(*(f"CREATE ROLE {role} LOGIN" for role in ROLES), "GRANT clerk TO shop_app")
+    for template in TEMPLATES:
+        server.run(f"CREATE DATABASE {template} ENCODING 'UTF8' TEMPLATE template0", GRANTED.format(template))
+        server.run(TABLES, database=template)
+    declare(server, login_db=TEMPLATES[1])
+
+
+def forget(server: Server) -> None:
+    """Take all of it away."""
+    server.run(*(f"DROP DATABASE {template} WITH (FORCE)" for template in TEMPLATES))
+    server.run(*(f"DROP ROLE {role}" for role in ROLES))
+
+
 @contextmanager
-def database(server: Server) -> Iterator[Server]:
-    """A database with tables of an owner, and roles that read, write and look on."""
-    server.run(
-        "CREATE DATABASE trail ENCODING 'UTF8' TEMPLATE template0",
-        *(f"CREATE ROLE {role} LOGIN" for role in ROLES),
-        "GRANT clerk TO shop_app",
-    )
+def database(server: Server, *, audited: bool) -> Iterator[Server]:
+    """A database of one test."""
+    strategy = " STRATEGY file_copy" if server.version >= 15 else ""
+    server.run(f"CREATE DATABASE trail TEMPLATE {TEMPLATES[audited]}{strategy}", GRANTED.format("trail"))
     try:
-        server.run(TABLES, database="trail")
         yield server
     finally:
-        server.run("DROP DATABASE trail WITH (FORCE)", *(f"DROP ROLE {role}" for role in ROLES))
+        server.run("DROP DATABASE trail WITH (FORCE)")
 
 
 def declare(server: Server, *, check: bool = False, **changes: Any) -> Any:

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute
 
-from . import schema
+from . import audit_world, schema
 
 MAJORS = (14, 15, 16, 17, 18)
 USER = "nobody" if os.geteuid() == 0 else Path("~").expanduser().name
@@ -92,4 +92,26 @@ def prepared(server: Server) -> Server:
 @pytest.fixture
 def db(prepared: Server) -> Iterator[schema.Database]:
     with schema.database(prepared) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ready_to_audit(server: Server) -> Iterator[Server]:
+    """The server with what the tests of audit trails copy."""
+    audit_world.prepare(server)
+    yield server
+    audit_world.forget(server)
+
+
+@pytest.fixture
+def bare(ready_to_audit: Server) -> Iterator[Server]:
+    """Tables that nobody audits yet."""
+    with audit_world.database(ready_to_audit, audited=False) as made:
+        yield made
+
+
+@pytest.fixture
+def trail(ready_to_audit: Server) -> Iterator[Server]:
+    """The same tables, audited."""
+    with audit_world.database(ready_to_audit, audited=True) as made:
         yield made

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
@@ -16,24 +15,12 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import 
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Executor
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.tables import read_tables
 
-from .audit_world import DECLARED, ORDERS, actions, ask, client, database, declare, entries, month, place, write
+from .audit_world import DECLARED, ORDERS, actions, ask, client, declare, entries, month, place, write
 from .conftest import Server
 from .schema import interrupted
 from .test_modules import call, examples
 
 TABLE_STEPS = [("attach", "orders"), ("attach", "lines"), ("attach", "events")]
-
-
-@pytest.fixture
-def bare(server: Server) -> Iterator[Server]:
-    with database(server) as made:
-        yield made
-
-
-@pytest.fixture
-def shop(bare: Server) -> Server:
-    declare(bare)
-    return bare
 
 
 def all_steps(server: Server) -> list[tuple[str, str]]:
@@ -82,6 +69,8 @@ def test_without_a_role_to_act_as_all_belongs_to_the_login(bare: Server) -> None
     assert not declare(bare, session_role=None).changed
     write(bare, "INSERT INTO orders (id) VALUES (1)")
     assert len(entries(bare)) == 1
+    rights = "USAGE ON SCHEMA pgstead TO shop_owner; GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA pgstead TO shop_owner"
+    bare.run(f"GRANT {rights}", database="trail")
     with pytest.raises(SpecError, match=r"audit.log belongs to postgres, and shop_owner is no member"):
         declare(bare)
 
@@ -175,53 +164,53 @@ DRIFT: list[tuple[str, list[str], str]] = [
 
 
 @pytest.mark.parametrize(("drift", "steps", "said"), DRIFT)
-def test_drift_is_healed_and_named(shop: Server, drift: str, steps: list[str], said: str) -> None:
-    shop.run(drift, database="trail")
-    predicted = declare(shop, check=True)
-    done = declare(shop)
+def test_drift_is_healed_and_named(trail: Server, drift: str, steps: list[str], said: str) -> None:
+    trail.run(drift, database="trail")
+    predicted = declare(trail, check=True)
+    done = declare(trail)
     assert [step["action"] for step in done.data["plan"]] == steps
     assert predicted.diff == done.diff
     assert any(said in line for line in done.data["drift"]) if said else done.data["drift"] == []
     assert list(done.warnings) == done.data["drift"]
-    again = declare(shop)
+    again = declare(trail)
     assert (again.changed, again.data["drift"]) == (False, [])
-    write(shop, "INSERT INTO orders (id) VALUES (1)", "INSERT INTO events VALUES (1, '2026-01-05', 'a')")
-    assert (len(entries(shop)), len(entries(shop, "events"))) == (1, 1)
+    write(trail, "INSERT INTO orders (id) VALUES (1)", "INSERT INTO events VALUES (1, '2026-01-05', 'a')")
+    assert (len(entries(trail)), len(entries(trail, "events"))) == (1, 1)
 
 
-def test_a_dropped_month_and_a_dropped_log_are_made_again(shop: Server) -> None:
-    name = month(shop, 2)
-    shop.run(f"DROP TABLE audit.{name}", database="trail")
-    done = declare(shop)
+def test_a_dropped_month_and_a_dropped_log_are_made_again(trail: Server) -> None:
+    name = month(trail, 2)
+    trail.run(f"DROP TABLE audit.{name}", database="trail")
+    done = declare(trail)
     assert actions(done) == [("partition", name)]
     assert f"partition audit.{name} was there since" in done.data["drift"][0]
-    shop.run("DROP SCHEMA audit CASCADE", database="trail")
-    done = declare(shop)
-    assert actions(done) == all_steps(shop)
+    trail.run("DROP SCHEMA audit CASCADE", database="trail")
+    done = declare(trail)
+    assert actions(done) == all_steps(trail)
     assert len(done.data["drift"]) == 1 + 2 + 6
-    assert not declare(shop).changed
+    assert not declare(trail).changed
 
 
-def test_another_declaration_is_a_change_and_no_drift(shop: Server) -> None:
+def test_another_declaration_is_a_change_and_no_drift(trail: Server) -> None:
     changed = {"tables": [{**ORDERS, "redacted_columns": []}, {"name": "lines", "mode": "full"}, {"name": "events"}]}
-    done = declare(shop, **changed)
+    done = declare(trail, **changed)
     assert (actions(done), done.data["drift"]) == ([("attach", "orders"), ("attach", "lines")], [])
-    assert actions(declare(shop, **changed, context={"user": "app.me"})) == TABLE_STEPS
-    done = declare(shop, **changed, context={"user": "app.me"}, readers=["auditor", "clerk"], partitions_ahead=4)
-    assert (actions(done), done.data["drift"]) == ([("rights", "log"), ("partition", month(shop, 4))], [])
+    assert actions(declare(trail, **changed, context={"user": "app.me"})) == TABLE_STEPS
+    done = declare(trail, **changed, context={"user": "app.me"}, readers=["auditor", "clerk"], partitions_ahead=4)
+    assert (actions(done), done.data["drift"]) == ([("rights", "log"), ("partition", month(trail, 4))], [])
 
 
-def test_absent_purge_and_what_nobody_declares(shop: Server) -> None:
+def test_absent_purge_and_what_nobody_declares(trail: Server) -> None:
     one = {"tables": [{"name": "orders", "state": "absent"}, {"name": "lines"}]}
-    write(shop, "INSERT INTO orders (id) VALUES (1)")
-    done = declare(shop, **one)
+    write(trail, "INSERT INTO orders (id) VALUES (1)")
+    done = declare(trail, **one)
     assert (actions(done), done.data["unmanaged"]) == ([("detach", "orders")], ["audit of public.events"])
-    assert not declare(shop, **one).changed
-    assert actions(declare(shop, **one, purge=True)) == [("detach", "events")]
-    assert not declare(shop, **one, purge=True).changed
-    write(shop, "DELETE FROM orders")
-    assert [operation for operation, *_ in entries(shop)] == ["INSERT"]
-    assert ask(shop, "SELECT count(*) FROM pg_trigger WHERE tgname ~ '^pgstead_audit'") == [(2,)]
+    assert not declare(trail, **one).changed
+    assert actions(declare(trail, **one, purge=True)) == [("detach", "events")]
+    assert not declare(trail, **one, purge=True).changed
+    write(trail, "DELETE FROM orders")
+    assert [operation for operation, *_ in entries(trail)] == ["INSERT"]
+    assert ask(trail, "SELECT count(*) FROM pg_trigger WHERE tgname ~ '^pgstead_audit'") == [(2,)]
 
 
 def test_a_parent_takes_over_from_its_partition(bare: Server) -> None:
@@ -275,10 +264,10 @@ def test_all_that_is_wrong_is_reported_together(bare: Server) -> None:
     assert len(caught.value.problems) == 5
 
 
-def test_a_log_that_cannot_be_written_to_is_refused(shop: Server) -> None:
-    shop.run("ALTER TABLE audit.log RENAME old TO former", database="trail")
+def test_a_log_that_cannot_be_written_to_is_refused(trail: Server) -> None:
+    trail.run("ALTER TABLE audit.log RENAME old TO former", database="trail")
     with pytest.raises(SpecError, match=r"audit.log was altered, and entries could not be written: it needs old jsonb"):
-        declare(shop)
+        declare(trail)
 
 
 FORBIDDEN = [
@@ -298,35 +287,35 @@ FORBIDDEN = [
 ]
 
 
-def test_an_application_can_do_nothing_with_the_log(shop: Server) -> None:
-    write(shop, "INSERT INTO orders (id) VALUES (1)")
+def test_an_application_can_do_nothing_with_the_log(trail: Server) -> None:
+    write(trail, "INSERT INTO orders (id) VALUES (1)")
     for statement in FORBIDDEN:
-        with client(shop) as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        with client(trail) as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
             cursor.execute(statement)
-    assert len(entries(shop)) == 1
+    assert len(entries(trail)) == 1
 
 
-def test_a_reader_reads_and_no_more(shop: Server) -> None:
-    write(shop, "INSERT INTO orders (id) VALUES (1)")
-    assert ask(shop, "SELECT count(*) FROM audit.log", user="auditor") == [(1,)]
-    assert len(ask(shop, "SELECT * FROM audit.trail('public', 'orders', '1')", user="auditor")) == 1
+def test_a_reader_reads_and_no_more(trail: Server) -> None:
+    write(trail, "INSERT INTO orders (id) VALUES (1)")
+    assert ask(trail, "SELECT count(*) FROM audit.log", user="auditor") == [(1,)]
+    assert len(ask(trail, "SELECT * FROM audit.trail('public', 'orders', '1')", user="auditor")) == 1
     for statement in FORBIDDEN[3:10]:
-        with client(shop, "auditor") as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        with client(trail, "auditor") as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
             cursor.execute(statement)
 
 
-def test_the_owner_itself_cannot_rewrite_the_log(shop: Server) -> None:
-    write(shop, "INSERT INTO orders (id) VALUES (1)")
+def test_the_owner_itself_cannot_rewrite_the_log(trail: Server) -> None:
+    write(trail, "INSERT INTO orders (id) VALUES (1)")
     tables = [
         name
         for (name,) in ask(
-            shop, "SELECT oid::regclass::text FROM pg_class WHERE relname ~ '^log' AND relkind IN ('r', 'p')"
+            trail, "SELECT oid::regclass::text FROM pg_class WHERE relname ~ '^log' AND relkind IN ('r', 'p')"
         )
     ]
     assert len(tables) == 6
     for table in tables:
         for statement in (f"UPDATE {table} SET role = 'x'", f"DELETE FROM {table}", f"TRUNCATE {table}"):
-            with client(shop, "shop_owner") as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            with client(trail, "shop_owner") as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
                 cursor.execute(statement)
 
 
@@ -369,29 +358,29 @@ def test_a_run_broken_off_before_any_step_is_finished_by_the_next(bare: Server) 
         bare.run("DROP SCHEMA audit CASCADE; DROP SCHEMA pgstead CASCADE", database="trail")
 
 
-def test_other_kinds_pass_over_the_log(shop: Server) -> None:
+def test_other_kinds_pass_over_the_log(trail: Server) -> None:
     """What the collection made for itself is nobody's table: nothing is asked of it, and nothing said about it."""
-    write(shop, "INSERT INTO orders (id) VALUES (1)")
-    with connect(place(shop)) as connection:
+    write(trail, "INSERT INTO orders (id) VALUES (1)")
+    with connect(place(trail)) as connection:
         assert {name.schema for name in read_tables(connection)} == {"public"}
     here = {"login_db": "trail"}
-    export = call(shop, "schema_export_info", here)
+    export = call(trail, "schema_export_info", here)
     assert "audit" not in str(export.data)
-    lint = call(shop, "schema_lint_info", here)
+    lint = call(trail, "schema_lint_info", here)
     assert [found for found in lint.data["findings"] if "audit" in str(found["object"])] == []
-    assert call(shop, "foreign_key_indexes", here).data["missing"] == []
-    shop.run("DROP TABLE orders, lines, events, bare CASCADE", database="trail")
-    assert call(shop, "indexes", {**here, "indexes": [{"table": "orders", "columns": ["id"]}]}).data["waiting"]
+    assert call(trail, "foreign_key_indexes", here).data["missing"] == []
+    trail.run("DROP TABLE orders, lines, events, bare CASCADE", database="trail")
+    assert call(trail, "indexes", {**here, "indexes": [{"table": "orders", "columns": ["id"]}]}).data["waiting"]
 
 
-def test_a_second_log_of_another_name(shop: Server) -> None:
-    done = declare(shop, audit_schema='Über "log"')
-    assert actions(done) == all_steps(shop)
-    assert not declare(shop, audit_schema='Über "log"').changed
-    write(shop, "INSERT INTO orders (id) VALUES (1)")
-    assert ask(shop, 'SELECT count(*) FROM "Über ""log""".log') == [(1,)]
-    assert entries(shop) == []
-    with connect(place(shop)) as connection:
+def test_a_second_log_of_another_name(trail: Server) -> None:
+    done = declare(trail, audit_schema='Über "log"')
+    assert actions(done) == all_steps(trail)
+    assert not declare(trail, audit_schema='Über "log"').changed
+    write(trail, "INSERT INTO orders (id) VALUES (1)")
+    assert ask(trail, 'SELECT count(*) FROM "Über ""log""".log') == [(1,)]
+    assert entries(trail) == []
+    with connect(place(trail)) as connection:
         assert {name.schema for name in read_tables(connection)} == {"public"}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,24 +20,12 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg.audit_partition im
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Limits
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import LOCK_CLASS, LOCK_SCHEMA
 
-from .audit_world import ask, client, database, declare, first_of, make_month, month, note, place, write
+from .audit_world import ask, client, declare, first_of, make_month, month, note, place, write
 from .conftest import Server
 
 DOCS = Path(__file__).resolve().parents[2] / "docs/audit.md"
 LIMITS = Limits(lock_timeout_ms=200, lock_attempts=3, run_wait_seconds=0.5)
 KEEP_ALL = PartitionRule("audit", None)
-
-
-@pytest.fixture
-def bare(server: Server) -> Iterator[Server]:
-    with database(server) as made:
-        yield made
-
-
-@pytest.fixture
-def shop(bare: Server) -> Server:
-    declare(bare)
-    return bare
 
 
 def keep(server: Server, rule: PartitionRule = KEEP_ALL, **more: Any) -> PartitionReport:
@@ -96,56 +83,58 @@ def test_without_a_log_there_is_nothing_to_keep(bare: Server) -> None:
         )
 
 
-def test_what_the_module_made_is_enough_for_now(shop: Server) -> None:
-    assert keep(shop) == PartitionReport()
-    assert partitions(shop) == {"log_default", *(month(shop, offset) for offset in range(4))}
+def test_what_the_module_made_is_enough_for_now(trail: Server) -> None:
+    assert keep(trail) == PartitionReport()
+    assert partitions(trail) == {"log_default", *(month(trail, offset) for offset in range(4))}
 
 
-def test_months_ahead_are_made_and_the_module_agrees(shop: Server) -> None:
-    shop.run(f"DROP TABLE audit.{month(shop, 1)}, audit.{month(shop, 3)}", database="trail")
-    report = keep(shop, PartitionRule("audit", None, 5))
-    assert report == PartitionReport(created=tuple(month(shop, offset) for offset in (1, 3, 4, 5)))
-    assert not declare(shop).changed
-    assert not declare(shop, partitions_ahead=5).changed
+def test_months_ahead_are_made_and_the_module_agrees(trail: Server) -> None:
+    trail.run(f"DROP TABLE audit.{month(trail, 1)}, audit.{month(trail, 3)}", database="trail")
+    report = keep(trail, PartitionRule("audit", None, 5))
+    assert report == PartitionReport(created=tuple(month(trail, offset) for offset in (1, 3, 4, 5)))
+    assert not declare(trail).changed
+    assert not declare(trail, partitions_ahead=5).changed
 
 
-def test_a_missing_default_is_made_again(shop: Server) -> None:
-    shop.run("DROP TABLE audit.log_default", database="trail")
-    assert keep(shop) == PartitionReport(created=("log_default",))
-    assert not declare(shop).changed
+def test_a_missing_default_is_made_again(trail: Server) -> None:
+    trail.run("DROP TABLE audit.log_default", database="trail")
+    assert keep(trail) == PartitionReport(created=("log_default",))
+    assert not declare(trail).changed
 
 
-def test_a_month_begins_at_midnight_in_utc_whatever_the_sessions_zone(shop: Server) -> None:
-    shop.run(
+def test_a_month_begins_at_midnight_in_utc_whatever_the_sessions_zone(trail: Server) -> None:
+    trail.run(
         "ALTER DATABASE trail SET timezone = 'Pacific/Kiritimati'", "ALTER DATABASE trail SET datestyle = 'SQL, DMY'"
     )
-    first = first_of(shop, 1)
-    note(shop, f"{first.isoformat()} 00:00:00+00", "after")
-    ((before,),) = ask(shop, f"SELECT (timestamptz '{first.isoformat()} 00:00:00+00' - interval '1 microsecond')::text")
-    note(shop, before, "before")
-    assert where(shop) == {"after": f"audit.{month(shop, 1)}", "before": f"audit.{month(shop)}"}
-    assert not declare(shop).changed
-    assert keep(shop) == PartitionReport()
+    first = first_of(trail, 1)
+    note(trail, f"{first.isoformat()} 00:00:00+00", "after")
+    ((before,),) = ask(
+        trail, f"SELECT (timestamptz '{first.isoformat()} 00:00:00+00' - interval '1 microsecond')::text"
+    )
+    note(trail, before, "before")
+    assert where(trail) == {"after": f"audit.{month(trail, 1)}", "before": f"audit.{month(trail)}"}
+    assert not declare(trail).changed
+    assert keep(trail) == PartitionReport()
 
 
-def test_the_night_on_which_a_month_begins_without_its_partition(shop: Server) -> None:
+def test_the_night_on_which_a_month_begins_without_its_partition(trail: Server) -> None:
     """Writers go on: their entries lie in the DEFAULT, which is said, and the other months are made."""
-    shop.run(f"DROP TABLE audit.{month(shop)}, audit.{month(shop, 2)}", database="trail")
-    write(shop, "INSERT INTO orders (id) VALUES (1)", "UPDATE orders SET note = 'x'")
-    assert where(shop) == {"1": "audit.log_default"}
-    report = keep(shop)
-    assert (report.created, report.default_rows, report.waiting) == ((month(shop, 2),), 2, False)
+    trail.run(f"DROP TABLE audit.{month(trail)}, audit.{month(trail, 2)}", database="trail")
+    write(trail, "INSERT INTO orders (id) VALUES (1)", "UPDATE orders SET note = 'x'")
+    assert where(trail) == {"1": "audit.log_default"}
+    report = keep(trail)
+    assert (report.created, report.default_rows, report.waiting) == ((month(trail, 2),), 2, False)
     (said,) = report.blocked
     assert said == (
-        f"partition {month(shop)} of audit.log cannot be made: rows that belong into it lie in the DEFAULT partition. "
+        f"partition {month(trail)} of audit.log cannot be made: rows that belong into it lie in the DEFAULT partition. "
         "Drain it: docs/audit.md, Draining the DEFAULT partition"
     )
     for check in (True, False):
         with pytest.raises(
             ViolatingRows, match="cannot be made: rows that belong into it lie in the DEFAULT"
         ) as caught:
-            declare(shop, check=check)
-    assert caught.value.data["violations"] == [f"{month(shop)}: 2 rows"]
+            declare(trail, check=check)
+    assert caught.value.data["violations"] == [f"{month(trail)}: 2 rows"]
 
 
 def procedure(server: Server) -> list[str]:
@@ -160,117 +149,117 @@ def procedure(server: Server) -> list[str]:
     return [re.sub("|".join(ours), lambda match: ours[match[0]], block) for block in blocks]
 
 
-def test_the_documented_way_to_drain_the_default(shop: Server) -> None:
-    shop.run(f"DROP TABLE audit.{month(shop)}", database="trail")
-    write(shop, "INSERT INTO orders (id) VALUES (1)")
-    assert len(keep(shop).blocked) == 1
-    aside, back = procedure(shop)
-    with Writers(shop) as writers:
-        shop.run(aside, database="trail")
-        write(shop, "INSERT INTO orders (id) VALUES (2)")
-        shop.run(back, database="trail")
+def test_the_documented_way_to_drain_the_default(trail: Server) -> None:
+    trail.run(f"DROP TABLE audit.{month(trail)}", database="trail")
+    write(trail, "INSERT INTO orders (id) VALUES (1)")
+    assert len(keep(trail).blocked) == 1
+    aside, back = procedure(trail)
+    with Writers(trail) as writers:
+        trail.run(aside, database="trail")
+        write(trail, "INSERT INTO orders (id) VALUES (2)")
+        trail.run(back, database="trail")
     assert writers.failed == []
-    assert where(shop) == dict.fromkeys("12", f"audit.{month(shop)}")
-    assert keep(shop) == PartitionReport()
-    assert ask(shop, "SELECT FROM pg_class WHERE relname = 'log_drain'") == []
-    done = declare(shop)
+    assert where(trail) == dict.fromkeys("12", f"audit.{month(trail)}")
+    assert keep(trail) == PartitionReport()
+    assert ask(trail, "SELECT FROM pg_class WHERE relname = 'log_drain'") == []
+    done = declare(trail)
     assert (done.changed, done.data["drift"]) == (False, [])
 
 
-def test_what_is_older_than_anybody_keeps_is_dropped(shop: Server) -> None:
-    names = {offset: make_month(shop, offset) for offset in (-25, -24, -13, -12, -2, -1)}
-    note(shop, f"{first_of(shop, -25).isoformat()} 00:00:00+00", "oldest")
-    note(shop, f"{first_of(shop, -12).isoformat()} 00:00:00+00", "kept")
-    assert keep(shop) == PartitionReport()
-    report = keep(shop, PartitionRule("audit", 12))
+def test_what_is_older_than_anybody_keeps_is_dropped(trail: Server) -> None:
+    names = {offset: make_month(trail, offset) for offset in (-25, -24, -13, -12, -2, -1)}
+    note(trail, f"{first_of(trail, -25).isoformat()} 00:00:00+00", "oldest")
+    note(trail, f"{first_of(trail, -12).isoformat()} 00:00:00+00", "kept")
+    assert keep(trail) == PartitionReport()
+    report = keep(trail, PartitionRule("audit", 12))
     assert report == PartitionReport(dropped=tuple(sorted(names[offset] for offset in (-25, -24, -13))))
-    assert where(shop) == {"kept": f"audit.{names[-12]}"}
-    assert keep(shop, PartitionRule("audit", 1)).dropped == tuple(sorted(names[offset] for offset in (-12, -2)))
-    assert names[-1] in partitions(shop)
-    assert declare(shop).changed  # rights on what was made by hand here
-    assert not declare(shop).changed
+    assert where(trail) == {"kept": f"audit.{names[-12]}"}
+    assert keep(trail, PartitionRule("audit", 1)).dropped == tuple(sorted(names[offset] for offset in (-12, -2)))
+    assert names[-1] in partitions(trail)
+    assert declare(trail).changed  # rights on what was made by hand here
+    assert not declare(trail).changed
 
 
-def test_what_a_person_made_is_not_dropped_and_named(shop: Server) -> None:
-    theirs = make_month(shop, -20, ours=False)
-    halves = f"'{first_of(shop, -10).isoformat()} 00:00+00') TO ('{first_of(shop, -9).isoformat()[:8]}15 00:00+00'"
-    shop.run(
+def test_what_a_person_made_is_not_dropped_and_named(trail: Server) -> None:
+    theirs = make_month(trail, -20, ours=False)
+    halves = f"'{first_of(trail, -10).isoformat()} 00:00+00') TO ('{first_of(trail, -9).isoformat()[:8]}15 00:00+00'"
+    trail.run(
         f"SET ROLE shop_owner; CREATE TABLE audit.halves PARTITION OF audit.log FOR VALUES FROM ({halves})",
         database="trail",
     )
-    hours = f"'{first_of(shop, -8).isoformat()} 03:00+00') TO ('{first_of(shop, -7).isoformat()} 03:00+00'"
-    shop.run(
+    hours = f"'{first_of(trail, -8).isoformat()} 03:00+00') TO ('{first_of(trail, -7).isoformat()} 03:00+00'"
+    trail.run(
         f"SET ROLE shop_owner; CREATE TABLE audit.hours PARTITION OF audit.log FOR VALUES FROM ({hours})",
         database="trail",
     )
-    report = keep(shop, PartitionRule("audit", 1))
+    report = keep(trail, PartitionRule("audit", 1))
     assert (report.created, report.dropped) == ((), ())
     assert sorted(report.blocked) == [
         "partition audit.halves is expired, and not dropped: it is not made of whole months",
         "partition audit.hours is never dropped: it does not begin and end with a day in UTC",
         f"partition audit.{theirs} is expired, and not dropped: it was not made by this collection",
     ]
-    assert keep(shop).blocked == ()
+    assert keep(trail).blocked == ()
 
 
-def test_a_partition_in_the_way_is_named_by_the_server(shop: Server) -> None:
-    shop.run(f"DROP TABLE audit.{month(shop, 3)}", database="trail")
-    first = first_of(shop, 3).isoformat()
+def test_a_partition_in_the_way_is_named_by_the_server(trail: Server) -> None:
+    trail.run(f"DROP TABLE audit.{month(trail, 3)}", database="trail")
+    first = first_of(trail, 3).isoformat()
     bounds = f"FROM ('{first} 00:00+00') TO ('{first[:8]}15 00:00+00')"
-    shop.run(
+    trail.run(
         f"SET ROLE shop_owner; CREATE TABLE audit.half PARTITION OF audit.log FOR VALUES {bounds}", database="trail"
     )
-    (said,) = keep(shop).blocked
+    (said,) = keep(trail).blocked
     assert 'would overlap partition "half"' in said
 
 
-def test_months_come_and_go_while_everybody_writes(shop: Server) -> None:
-    write(shop, "INSERT INTO orders (id, total) VALUES (0, 0), (1, 0), (2, 0)")
-    old = [make_month(shop, offset) for offset in range(-12, 0)]
-    shop.run(f"DROP TABLE audit.{month(shop, 2)}, audit.{month(shop, 3)}", database="trail")
-    with Writers(shop) as writers:
-        report = keep(shop, PartitionRule("audit", 1), limits=Limits(lock_timeout_ms=500, lock_attempts=20))
+def test_months_come_and_go_while_everybody_writes(trail: Server) -> None:
+    write(trail, "INSERT INTO orders (id, total) VALUES (0, 0), (1, 0), (2, 0)")
+    old = [make_month(trail, offset) for offset in range(-12, 0)]
+    trail.run(f"DROP TABLE audit.{month(trail, 2)}, audit.{month(trail, 3)}", database="trail")
+    with Writers(trail) as writers:
+        report = keep(trail, PartitionRule("audit", 1), limits=Limits(lock_timeout_ms=500, lock_attempts=20))
     assert writers.failed == []
-    assert report == PartitionReport((month(shop, 2), month(shop, 3)), tuple(sorted(old[:-1])))
-    sums = ask(shop, "SELECT sum(total)::int, (SELECT count(*) FROM audit.log WHERE operation = 'UPDATE') FROM orders")
+    assert report == PartitionReport((month(trail, 2), month(trail, 3)), tuple(sorted(old[:-1])))
+    sums = ask(trail, "SELECT sum(total)::int, (SELECT count(*) FROM audit.log WHERE operation = 'UPDATE') FROM orders")
     ((total, recorded),) = sums
     assert recorded == 2 * total
 
 
-def test_a_month_is_made_beside_a_writer_who_does_not_end(shop: Server) -> None:
-    shop.run(f"DROP TABLE audit.{month(shop, 3)}", database="trail")
-    with client(shop, autocommit=False) as cursor:
+def test_a_month_is_made_beside_a_writer_who_does_not_end(trail: Server) -> None:
+    trail.run(f"DROP TABLE audit.{month(trail, 3)}", database="trail")
+    with client(trail, autocommit=False) as cursor:
         cursor.execute("INSERT INTO orders (id) VALUES (1)")
-        assert keep(shop) == PartitionReport(created=(month(shop, 3),))
+        assert keep(trail) == PartitionReport(created=(month(trail, 3),))
         cursor.execute("UPDATE orders SET note = 'x'")
         cursor.connection.commit()
 
 
-def test_a_month_that_somebody_reads_is_dropped_by_a_later_run(shop: Server) -> None:
-    old = make_month(shop, -5)
-    shop.run(f"DROP TABLE audit.{month(shop, 3)}", database="trail")
+def test_a_month_that_somebody_reads_is_dropped_by_a_later_run(trail: Server) -> None:
+    old = make_month(trail, -5)
+    trail.run(f"DROP TABLE audit.{month(trail, 3)}", database="trail")
     pauses: list[float] = []
-    with client(shop, "postgres", autocommit=False) as cursor:
+    with client(trail, "postgres", autocommit=False) as cursor:
         cursor.execute(f"SELECT * FROM audit.{old}")
-        report = keep(shop, PartitionRule("audit", 1), pause=pauses.append)
-    assert (report.created, report.dropped) == ((month(shop, 3),), ())
+        report = keep(trail, PartitionRule("audit", 1), pause=pauses.append)
+    assert (report.created, report.dropped) == ((month(trail, 3),), ())
     (said,) = report.blocked
     assert f"drop_partition {old} on audit.log needs AccessExclusiveLock and did not get it in 3 tries of 200ms" in said
     assert f"SELECT * FROM audit.{old}" in said
     assert [0.2 <= pause <= 0.8 for pause in pauses] == [True, True]
-    assert keep(shop, PartitionRule("audit", 1)) == PartitionReport(dropped=(old,))
+    assert keep(trail, PartitionRule("audit", 1)) == PartitionReport(dropped=(old,))
 
 
-def test_one_run_at_a_time(shop: Server) -> None:
-    with client(shop, "postgres") as cursor:
+def test_one_run_at_a_time(trail: Server) -> None:
+    with client(trail, "postgres") as cursor:
         cursor.execute(f"SELECT pg_advisory_lock({LOCK_CLASS}, {LOCK_SCHEMA})")
         with pytest.raises(LockNotAcquired, match="another run changes this database's schema"):
-            keep(shop)
+            keep(trail)
 
 
-def test_what_the_ledger_knows_goes_with_a_month(shop: Server) -> None:
+def test_what_the_ledger_knows_goes_with_a_month(trail: Server) -> None:
     """A month that was dropped for its age is not missed."""
-    old = make_month(shop, -5)
-    shop.run(f"INSERT INTO pgstead.made VALUES ('audit', 'audit', 'log', '{old}')", database="trail")
-    assert keep(shop, PartitionRule("audit", 1)).dropped == (old,)
-    assert ask(shop, f"SELECT FROM pgstead.made WHERE name = '{old}'") == []
+    old = make_month(trail, -5)
+    trail.run(f"INSERT INTO pgstead.made VALUES ('audit', 'audit', 'log', '{old}')", database="trail")
+    assert keep(trail, PartitionRule("audit", 1)).dropped == (old,)
+    assert ask(trail, f"SELECT FROM pgstead.made WHERE name = '{old}'") == []

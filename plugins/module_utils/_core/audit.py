@@ -211,10 +211,10 @@ def _drift(table: QualifiedName, differing: Sequence[tuple[str, TriggerForm]], o
         since = observed.home.made.get((table, name))
         if mine is None and since:
             yield f"{what} was there since {since} and somebody dropped it"
-        elif mine and mine.enabled != ALWAYS:
-            yield f"{what} fired {_ENABLED[mine.enabled]}: somebody switched it"
         elif mine and (mine.form.kind, mine.form.plain) != (form.kind, form.plain):
             yield f"{what} does not see every change: somebody made it another one"
+        elif mine and mine.enabled != ALWAYS:
+            yield f"{what} fired {_ENABLED[mine.enabled]}: somebody switched it"
 
 
 def _shown(name: str, table: QualifiedName, form: TriggerForm, enabled: str) -> str:
