@@ -25,7 +25,7 @@ TIMED = {
     ],
     "catalogue": [
         "{ops}module_utils._pg.engine:read_tables",
-        "{ops}module_utils._pg.kinds:read_names",
+        "{ops}module_utils._pg.kinds_index:read_names",
         "{ops}module_utils._pg.index:read_indexes",
         "{ops}module_utils._pg.ledger:made",
         "{ops}module_utils._pg.foreign_key:read_foreign_keys",
@@ -33,7 +33,7 @@ TIMED = {
         "{ops}module_utils._pg.check_constraint:read_checks",
         "{ops}module_utils._pg.check_constraint:read_others",
     ],
-    "server's forms": ["{ops}module_utils._pg.kinds:answers"],
+    "server's forms": ["{ops}module_utils._pg.kinds_index:answers", "{ops}module_utils._pg.kinds_check:answers"],
     "plan": [
         "{ops}module_utils._core.index_plan:plan",
         "{ops}module_utils._core.index_plan:check_all",

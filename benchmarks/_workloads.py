@@ -28,7 +28,7 @@ class Size:
 
 FULL = Size(
     scale=100,
-    segment_transactions=75_000,
+    segment_transactions=125_000,
     select_transactions=60_000,
     orders=1_000_000,
     customers=200_000,
@@ -44,7 +44,7 @@ QUICK = Size(
     events=600_000,
     burst_transactions=6_000,
 )
-REPEATS = 2  # of a single statement in a round, after one that is not measured
+REPEATS = 4  # of a single statement in a round, after one that is not measured
 
 # OFFSET beyond the last row: everything is computed, nothing is sent.
 SORT = """SELECT * FROM orders WHERE created >= '2025-04-01' AND created < '2025-05-01'
@@ -142,7 +142,7 @@ def select_only(server: Server, size: Size) -> dict[str, float]:
 
 
 def _statement(server: Server, sql: str, undo: str = "", repeats: int = REPEATS) -> dict[str, float]:
-    """Mean of two runs on one connection, after one that is not measured: its process maps its memory then."""
+    """Mean of some runs on one connection, after one that is not measured: its process maps its memory then."""
     spilled = "SELECT temp_bytes FROM pg_stat_database WHERE datname = current_database()"
     times = []
     connection = server.connect()

@@ -29,7 +29,7 @@ cut. Large max_wal_size and long checkpoint_timeout are paid for here, which is 
 
 Single statements (sort, join, index) run before the transactions of their round, after a VACUUM and a CHECKPOINT that
 every configuration gets alike, so that no autovacuum or write-back of the workload before is measured with them. Each
-runs once unmeasured and then twice on one connection, as from a pool; the mean is the round's figure.
+runs once unmeasured and then four times on one connection, as from a pool; the mean is the round's figure.
 
 What they are, and why: the sort is a list of a month's orders, the largest first (41,000 rows of 800 bytes), the join
 is an export: every order with its customer, in whole rows, as an ORM reads them. Both were chosen to spill with the

@@ -113,7 +113,7 @@ from typing import Any
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.check_constraint import check_constraints
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds import CheckConstraints
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds_check import CheckConstraints
 from ansible_collections.pgstead.ops.plugins.module_utils._schema import APPLY, CONNECTION, run_kind
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context, Outcome, run
 

@@ -94,7 +94,7 @@ from typing import Any
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.foreign_key import choice
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds import ForeignKeyIndexes
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds_foreign_key import ForeignKeyIndexes
 from ansible_collections.pgstead.ops.plugins.module_utils._schema import APPLY, CONNECTION, run_kind
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context, Outcome, run
 

@@ -149,7 +149,7 @@ from typing import Any
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.index_spec import indexes
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds import Indexes
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds_index import Indexes
 from ansible_collections.pgstead.ops.plugins.module_utils._schema import APPLY, CONNECTION, run_kind
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context, Outcome, run
 

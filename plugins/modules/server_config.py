@@ -44,6 +44,13 @@ options:
     description: Size of a huge page.
     type: int
     default: 2097152
+  libraries_to_come:
+    description:
+      - Preloaded libraries whose package was missing when the play began. Check mode, which installs nothing, proves the
+        files without them.
+    type: list
+    elements: str
+    default: []
   restart_policy:
     description:
       - V(needed) restarts only for settings that need it, V(never) lists them instead, V(always) restarts on every change.
@@ -108,6 +115,7 @@ ARGUMENTS = {
     "files": {"type": "dict", "required": True},
     "memory_bytes": {"type": "int", "required": True},
     "huge_page_bytes": {"type": "int", "default": 2097152},
+    "libraries_to_come": {"type": "list", "elements": "str", "default": []},
     "restart_policy": {"type": "str", "choices": ["needed", "never", "always"], "default": "needed"},
 }
 

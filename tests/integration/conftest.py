@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute
 
-from . import audit_world, schema
+from . import schema
 
 MAJORS = (14, 15, 16, 17, 18)
 USER = "nobody" if os.geteuid() == 0 else Path("~").expanduser().name
@@ -26,6 +26,7 @@ class Server:
 
     version: int
     binaries: Path
+    clients: Path
     directory: Path
 
     @property
@@ -51,6 +52,21 @@ class Server:
         place = f"fsync = off\nunix_socket_directories = '{self.directory}'\nport = {self.target.port}\nlisten_addresses = ''\n"
         (self.data / "postgresql.conf").write_text(text + "\n" + place)
 
+    def dump(self, database: str, *options: str) -> str:
+        """Return what this major's pg_dump writes."""
+        return self._client("pg_dump", database, *options)
+
+    def restore(self, database: str, text: str) -> None:
+        """Have this major's psql run a dump; the first error ends it."""
+        self._client("psql", database, "-qX", "-v", "ON_ERROR_STOP=1", text=text)
+
+    def _client(self, program: str, database: str, *options: str, text: str | None = None) -> str:
+        where = ["-h", str(self.directory), "-p", str(self.target.port), "-U", "postgres", "-d", database]
+        argv = [str(self.clients / program), *where, *options]
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def run(self, *statements: str, database: str = "postgres") -> None:
         target = Target(self.target.socket_directory, self.target.port, database, system_user=USER)
         with connect(target) as connection:
@@ -61,13 +77,17 @@ class Server:
 @pytest.fixture(scope="session")
 def packages() -> Path:
     script = Path(__file__).with_name("servers.sh")
-    return Path(subprocess.check_output([str(script)], text=True).strip()) / "node_modules"
+    return Path(subprocess.check_output([str(script)], text=True).strip())
 
 
 @pytest.fixture(scope="session", params=MAJORS)
 def server(request: pytest.FixtureRequest, packages: Path) -> Iterator[Server]:
     directory = Path(tempfile.mkdtemp(prefix="pgstead-"))
-    made = Server(request.param, packages / f"pg{request.param}/native/bin", directory)
+    binaries, clients = (
+        packages / f"node_modules/pg{request.param}/native/bin",
+        packages / f"clients/{request.param}/bin",
+    )
+    made = Server(request.param, binaries, clients, directory)
     try:
         if os.geteuid() == 0:
             shutil.chown(directory, USER)
@@ -93,6 +113,9 @@ def prepared(server: Server) -> Server:
 def db(prepared: Server) -> Iterator[schema.Database]:
     with schema.database(prepared) as made:
         yield made
+
+
+from . import audit_world  # noqa: E402 - it calls modules as their tests do, for which it needs what is above
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.index_spec impor
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.engine import Options, Report, converge
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Executor, Limits
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds import CheckConstraints, Indexes
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds_check import CheckConstraints
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds_index import Indexes
 
 if TYPE_CHECKING:
     from .conftest import Server

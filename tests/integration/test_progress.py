@@ -12,7 +12,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.index_spec impor
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute, rows
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.engine import Options, converge
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Limits
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds import Indexes
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.kinds_index import Indexes
 
 from .conftest import USER, Server
 

@@ -13,6 +13,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import 
 
 from .conftest import USER, Server
 from .test_modules import call
+from .test_schema_interruptions import killed_after_one_step
 
 TABLES = """
 CREATE ROLE shop_owner; CREATE ROLE shop_app LOGIN; CREATE ROLE onlooker;
@@ -72,6 +73,19 @@ def test_check_mode_predicts_what_applying_does_and_then_nothing_is_left(shop: S
     assert predicted.diff == done.diff
     again = declare(shop)
     assert (again.changed, again.diff, again.warnings) == (False, [], ())
+
+
+def test_a_run_killed_after_any_step_is_continued_with_the_next(shop: Server) -> None:
+    def left() -> list[tuple[str, str]]:
+        return [(step["action"], step["object"]) for step in declare(shop, check=True).data["plan"]]
+
+    steps = left()
+    assert len(steps) == 8
+    while steps:
+        killed_after_one_step(lambda tables: declare(shop, tables=tables), DECLARED["tables"])
+        assert left() == steps[1:]
+        steps = steps[1:]
+    assert not declare(shop).changed
 
 
 def test_differently_spelt_policies_are_the_same(shop: Server) -> None:

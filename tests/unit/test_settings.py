@@ -11,6 +11,18 @@ from hypothesis import strategies as st
 from ansible_collections.pgstead.ops.plugins.module_utils._core import settings as s
 from ansible_collections.pgstead.ops.plugins.module_utils._core.tuning import Setting
 
+LOADED = "a = 1\nshared_preload_libraries = 'pg_stat_statements, pgaudit'\n"
+
+
+@pytest.mark.parametrize(
+    ("libraries", "left"),
+    [([], "pg_stat_statements, pgaudit"), (["pgaudit"], "pg_stat_statements"), (["pgaudit", "pg_stat_statements"], "")],
+)
+def test_a_text_without_some_of_its_libraries(libraries: list[str], left: str) -> None:
+    found = s.parse(s.without_libraries(LOADED, libraries))
+    assert found == {"a": "1", "shared_preload_libraries": left}
+
+
 COMPUTED = (
     Setting("work_mem", "4MB", "computed"),
     Setting("TimeZone", "Etc/UTC", "computed"),

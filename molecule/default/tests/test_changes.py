@@ -65,6 +65,24 @@ def test_a_restart_only_setting_restarts_only_when_the_policy_allows(both: list[
 
 
 @pytest.mark.usefixtures("restored")
+def test_audited_classes_of_statements_are_logged(both: list[Server]) -> None:
+    wanted = {"postgresql_audit_statements": ["ddl", "role"]}
+    check = play("--check", **wanted)
+    assert check.code == 0, check.output
+    run = play(**wanted)
+    assert run.code == 0, run.output
+    assert run.changed == check.changed, check.output + run.output
+    for server in both:
+        server.sql("CREATE TABLE audited (id int); SELECT count(*) FROM audited; DROP TABLE audited")
+        server.sql("CREATE ROLE audited PASSWORD 'must not be seen'; DROP ROLE audited")
+        logged = server.host.check_output("grep -rh AUDIT: /var/log/postgresql/%s-main", str(server.version))
+        assert "CREATE TABLE audited" in logged
+        assert "CREATE ROLE audited" in logged
+        assert "must not be seen" not in logged
+        assert "SELECT count" not in logged
+
+
+@pytest.mark.usefixtures("restored")
 def test_what_drifted_in_the_database_is_put_back(both: list[Server]) -> None:
     for server in both:
         server.sql("ALTER ROLE shop_app PASSWORD 'somebody changed it' CREATEDB")

@@ -42,6 +42,11 @@ class CheckConstraint:
     def key(self) -> tuple[QualifiedName, str]:
         return self.table, self.name
 
+    @property
+    def where(self) -> str:
+        """Where a message sends its reader."""
+        return f"{self.position} ({self.name})"
+
 
 @dataclass(frozen=True)
 class ObservedCheck:
@@ -179,7 +184,7 @@ def check_tables(declared: Sequence[CheckConstraint], tables: Tables) -> tuple[P
     problems = []
     for check in declared:
         if check.present or check.table in tables:
-            found = table_problem(f"{check.position} ({check.name})", check.table, tables, ACCEPTED)
+            found = table_problem(check.where, check.table, tables, ACCEPTED)
             problems += [found] if found else []
     return tuple(problems)
 
@@ -189,7 +194,7 @@ def check_all(declared: Sequence[Declared], observed: Observed, rules: Rules) ->
     problems = []
     for item in declared:
         check = item.check
-        where = f"{check.position} ({check.name})"
+        where = check.where
         if check.key in observed.others:
             problems.append(Problem(where, f"{check.table} has a constraint of another kind with this name"))
         mine = observed.checks.get(check.key)

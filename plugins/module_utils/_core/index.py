@@ -88,9 +88,31 @@ class Observed:
             found.setdefault(index.table, []).append(index)
         return {table: tuple(indexes) for table, indexes in found.items()}
 
+    @cached_property
+    def _by_parent(self) -> Mapping[QualifiedName, tuple[ObservedIndex, ...]]:
+        found: dict[QualifiedName, list[ObservedIndex]] = {}
+        for index in self.indexes.values():
+            if index.parent:
+                found.setdefault(index.parent, []).append(index)
+        return {parent: tuple(indexes) for parent, indexes in found.items()}
+
     def of(self, table: QualifiedName) -> tuple[ObservedIndex, ...]:
         """The indexes of one table."""
         return self._by_table.get(table, ())
+
+    def below(self, top: QualifiedName) -> tuple[ObservedIndex, ...]:
+        """Everything that hangs below a partitioned index."""
+        children = self._by_parent.get(top, ())
+        return (*children, *(other for child in children for other in self.below(child.key)))
+
+
+@dataclass(frozen=True)
+class Heir:
+    """An index of a partition that is to have what hangs on the one in whose place it comes."""
+
+    table: QualifiedName
+    name: str
+    old: ObservedIndex
 
 
 @dataclass(frozen=True)
@@ -106,6 +128,7 @@ class Step:
     old: ObservedIndex | None = None
     parent: QualifiedName | None = None
     recorded: bool = True  # whether the collection remembers that it made it
+    heirs: tuple[Heir, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -201,7 +224,7 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
     problems = []
     for item in declared:
         index, key = item.index, QualifiedName(item.index.table.schema, item.index.name)
-        where = f"{index.position} ({index.name})"
+        where = index.where
         mine = observed.indexes.get(key)
         if item.form and not index.named and satisfying(item, observed, rules):
             continue
@@ -216,8 +239,8 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         elif mine.bound and not (item.form and rules.same(mine.form, item.form)):
             what = "be dropped" if item.form is None else f"be changed to {item.form.text}"
             problems.append(Problem(where, f"stands behind {mine.bound} and cannot {what}: change that first"))
-        elif mine.replica_identity and not _identifies(item):
-            what = f"is the replica identity of {index.table}, and has to stay unique, on columns, without WHERE"
+        elif (told := _identified(mine, observed)) and not _identifies(item):
+            what = f"is the replica identity of {told}, and has to stay unique, on columns, without WHERE"
             problems.append(Problem(where, what))
         elif item.form and not index.named and mine.valid and not owner_of(mine.comment):
             # a derived name met a definition that nobody declared: that one is not replaced unasked
@@ -226,6 +249,11 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
             )
             problems.append(Problem(where, what))
     return tuple(problems)
+
+
+def _identified(mine: ObservedIndex, observed: Observed) -> str:
+    """Return the tables whose rows logical replication tells apart by an index or what hangs below it."""
+    return ", ".join(str(one.table) for one in (mine, *observed.below(mine.key)) if one.replica_identity)
 
 
 def _identifies(item: Declared) -> bool:

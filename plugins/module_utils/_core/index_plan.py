@@ -39,7 +39,7 @@ def check_tables(declared: Sequence[Index], tables: Tables) -> tuple[Problem, ..
     problems = []
     for index in declared:
         if index.present or index.table in tables:
-            found = table_problem(f"{index.position} ({index.name})", index.table, tables, INDEXABLE)
+            found = table_problem(index.where, index.table, tables, INDEXABLE)
             problems += [found] if found else []
     return tuple(problems)
 
@@ -150,8 +150,8 @@ def _warnings(declared: Sequence[Declared], observed: Observed, rules: Rules) ->
         if item.form:
             key = (item.index.table, item.form)
             if key in seen:
-                found.append(f"{item.index.position} ({item.index.name}): is the same index as {seen[key]}")
-            seen.setdefault(key, f"{item.index.position} ({item.index.name})")
+                found.append(f"{item.index.where}: is the same index as {seen[key]}")
+            seen.setdefault(key, item.index.where)
     names = {QualifiedName(item.index.table.schema, item.index.name) for item in declared}
     for item in declared:
         index = item.index
@@ -160,5 +160,5 @@ def _warnings(declared: Sequence[Declared], observed: Observed, rules: Rules) ->
         for other in observed.of(index.table):
             foreign = other.key not in names and not owner_of(other.comment) and other.parent is None
             if foreign and other.valid and rules.same(other.form, item.form):
-                found.append(f"{index.position} ({index.name}): {other.key} already is this index under another name")
+                found.append(f"{index.where}: {other.key} already is this index under another name")
     return tuple(found)

@@ -50,6 +50,11 @@ class Index:
     present: bool = True
 
     @property
+    def where(self) -> str:
+        """Where a message sends its reader."""
+        return f"{self.position} ({self.name})"
+
+    @property
     def plain(self) -> bool:
         """Whether it consists of columns only, so that its text can be foretold without the server."""
         return not (self.predicate or self.storage or self.tablespace) and all(
@@ -166,6 +171,6 @@ def _contradictions(found: Sequence[Index]) -> list[Problem]:
         if key in seen:
             other = seen[key]
             how = "has the same name" if index.named and other.named else "would get the same name: give one a name"
-            problems.append(Problem(f"{index.position} ({index.name})", f"{other.position} {how}"))
+            problems.append(Problem(index.where, f"{other.position} {how}"))
         seen.setdefault(key, index)
     return problems

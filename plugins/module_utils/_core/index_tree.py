@@ -7,12 +7,14 @@ The parent's index becomes valid with the last attachment; a run that was interr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .errors import Problem
 from .index import (
     Declared,
     Form,
+    Heir,
     Observed,
     ObservedIndex,
     Rules,
@@ -40,7 +42,7 @@ STRONG = "AccessExclusiveLock"
 def check_tree(item: Declared, observed: Observed) -> tuple[Problem, ...]:
     """Return why a partitioned table cannot have this index."""
     index = item.index
-    where = f"{index.position} ({index.name})"
+    where = index.where
     below = tree(index.table, observed.tables)
     problems = []
     foreign = [str(part.name) for part in below if part.kind == "f"]
@@ -121,8 +123,22 @@ def _replaced(grower: _Grower, mine: ObservedIndex, comment: str) -> tuple[Chang
     if ready is None:
         steps.append(grower.top(index.table, building.name, comment))
     steps += grower.below(index.table, building)
-    step = Step(index.table, building.name, index.name, index, form, comment, mine)
+    heirs = _heirs(mine, building, steps, grower.observed)
+    step = Step(index.table, building.name, index.name, index, form, comment, mine, heirs=heirs)
     return (*steps, change("swap_tree", step, lock=STRONG))
+
+
+def _heirs(
+    old: ObservedIndex, building: QualifiedName, steps: Sequence[Change], observed: Observed
+) -> tuple[Heir, ...]:
+    """Pair what hangs below the old index, and has more than a definition, with what takes its place."""
+    names = {other.table: other.name for other in observed.below(building)}
+    names |= {step.subject.table: step.subject.target for step in steps if step.subject.parent}
+    return tuple(
+        Heir(other.table, names[other.table], other)
+        for other in observed.below(old.key)
+        if other.replica_identity or other.clustered or other.statistics
+    )
 
 
 def _without(gone: ObservedIndex, observed: Observed) -> Observed:

@@ -29,6 +29,7 @@ class Expectation:
     instance: Instance
     repository_declared: bool
     controller_epoch: float | None
+    further_packages: tuple[str, ...] = ()  # beside the server's own
 
 
 def resources(facts: Mapping[str, Any], storage: str) -> Resources:
@@ -139,17 +140,23 @@ def _clusters(facts: Mapping[str, Any], expected: Expectation) -> list[Problem]:
 
 
 def _packages(facts: Mapping[str, Any], expected: Expectation) -> list[Problem]:
-    package = f"postgresql-{expected.instance.version}"
-    packages = facts["packages"]
-    if packages.get(package, {}).get("candidate") or packages.get(package, {}).get("installed"):
-        return []
     if expected.repository_declared:
         return []  # the role reads the source's package list first, and asks again before anything is installed
+    version = expected.instance.version
     offered = ", ".join(str(major) for major in facts["majors_available"]) or "none (are the package lists read?)"
-    return [
-        Problem(
-            "postgresql_version",
-            f"{expected.instance.version} is not in this host's package sources (they have: {offered}): choose one of "
-            "them, or declare a source in postgresql_repository",
-        )
+    advice = "declare a source in postgresql_repository"
+    server = Problem(
+        "postgresql_version",
+        f"{version} is not in this host's package sources (they have: {offered}): choose one of them, or {advice}",
+    )
+    problems = [] if _offered(facts, f"postgresql-{version}") else [server]
+    return problems + [
+        Problem(name, f"is not in this host's package sources: {advice}")
+        for name in expected.further_packages
+        if not _offered(facts, name)
     ]
+
+
+def _offered(facts: Mapping[str, Any], package: str) -> bool:
+    seen = facts["packages"].get(package, {})
+    return bool(seen.get("candidate") or seen.get("installed"))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from . import catalogue, hba
+from . import catalogue, hba, statement_audit
 from . import databases as db
 from .baseline import DEFAULT_LIBRARIES, ENVIRONMENTS, Instance, baseline
 from .certificate import CertificatePlan, plan_certificate
@@ -39,6 +39,7 @@ class ServerPlan:
     hba: tuple[HbaLine, ...] = ()
     ident: tuple[IdentLine, ...] = ()
     packages: tuple[str, ...] = ()
+    libraries_to_come: tuple[str, ...] = ()  # preloaded ones that a missing package brings
     certificate: CertificatePlan | None = None
     open_files: int = OPEN_FILES
     budget: Mapping[str, int] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class ServerPlan:
             "hba": [{"line": line.render(), "comment": line.comment} for line in self.hba],
             "ident": [line.render() for line in self.ident],
             "packages": list(self.packages),
+            "libraries_to_come": list(self.libraries_to_come),
             "certificate": asdict(self.certificate) if self.certificate else None,
             "open_files": self.open_files,
             "budget": dict(self.budget),
@@ -101,6 +103,7 @@ def _choices(spec: Mapping[str, Any]) -> list[Problem]:
             Problem("postgresql_cluster_name", "takes letters, digits, _ and . (it is part of paths and units)")
         )
     problems += addresses("postgresql_listen_addresses", strings(spec["listen_addresses"]))
+    problems += statement_audit.problems(strings(spec["audit_statements"]))
     tls = spec.get("tls") or {}
     if bool(tls.get("certificate")) != bool(tls.get("key")):
         problems.append(Problem("postgresql_tls", "certificate and key belong together: give both, or neither"))
@@ -125,21 +128,24 @@ def _fragments(items: Sequence[Mapping[str, Any]]) -> tuple[Fragment, ...]:
 def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan:
     """Decide everything about a server. Raises nothing for bad input: it is all in `problems`."""
     instance = instance_of(spec)
-    expected = Expectation(instance, bool(spec.get("repository")), spec.get("controller_epoch"))
+    audited = strings(spec["audit_statements"])
+    further = {statement_audit.LIBRARY: statement_audit.package(instance.version)} if audited else {}
+    expected = Expectation(
+        instance, bool(spec.get("repository")), spec.get("controller_epoch"), tuple(further.values())
+    )
     problems = [*_choices(spec), *verdict(facts, expected)]
     usable = resources(facts, str(spec["storage"]) if spec["storage"] in STORAGES else "auto")
     if problems:
         # settings computed from refused input would only add noise
         return ServerPlan(instance, usable, problems=(*problems, *_databases(spec)))
-    libraries = (
-        *DEFAULT_LIBRARIES,
-        *(str(name) for name in strings(spec["preload_libraries"]) if name not in DEFAULT_LIBRARIES),
-    )
+    libraries = tuple(dict.fromkeys([*DEFAULT_LIBRARIES, *strings(spec["preload_libraries"]), *further]))
     connections = None if spec.get("max_connections") is None else int(spec["max_connections"])
     computed = (
         *baseline(instance, spec["environment"], libraries, float(spec["sample_rate"]), usable.data_disk_bytes),
         *tune(usable, spec["profile"], instance.version, connections),
+        *(statement_audit.settings(audited) if audited else ()),
     )
+    missing = {name for name, state in facts["packages"].items() if not state["installed"]}
     settings, conflicts = merge(computed, _fragments(spec["fragments"]), spec["settings"])
     problems += [*conflicts, *check(settings, instance.version, libraries), *_databases(spec)]
     own = hba.default_lines(strings(spec["client_networks"]), spec["monitoring_role"])
@@ -167,7 +173,8 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
         settings=settings,
         hba=(*declared, *own),
         ident=hba.ident_lines(spec["monitoring_role"], spec["ident_lines"]),
-        packages=tuple(p for p in packages(instance.version) if not facts["packages"][p]["installed"]),
+        packages=tuple(p for p in (*packages(instance.version), *further.values()) if p in missing),
+        libraries_to_come=tuple(library for library, package in further.items() if package in missing),
         certificate=certificate,
         open_files=open_files(facts["limits"]["nofile"], facts["capabilities"]["sys_resource"]),
         budget=memory,

@@ -129,6 +129,13 @@ def parse(text: str) -> dict[str, str]:
     return found
 
 
+def without_libraries(text: str, libraries: Sequence[str]) -> str:
+    """Return a configuration text that does not preload `libraries`."""
+    loaded = [name.strip() for name in parse(text).get("shared_preload_libraries", "").split(",")]
+    kept = ", ".join(name for name in loaded if name and name not in libraries)
+    return f"{text}\nshared_preload_libraries = '{kept}'\n" if set(loaded) & set(libraries) else text
+
+
 def changed_names(before: str, after: str) -> tuple[str, ...]:
     """Return the names whose value differs between two configuration texts."""
     old, new = parse(before), parse(after)

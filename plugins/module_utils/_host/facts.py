@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._core import statement_audit
 from .._core.server_plan import packages
 from . import certificate
 from .cgroup import memory_limit, processors
@@ -123,7 +124,7 @@ def _storage(path: Path) -> str:
 
 
 def _packages(run: Run, version: int) -> tuple[dict[str, dict[str, str]], list[int]]:
-    names = [*packages(version), "pgbouncer"]
+    names = [*packages(version), statement_audit.package(version), "pgbouncer"]
     majors = [f"postgresql-{major}" for major in range(14, 19)]
     _code, out, _err = run(["apt-cache", "policy", *sorted({*names, *majors})])
     found: dict[str, dict[str, str]] = {}

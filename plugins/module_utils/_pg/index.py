@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .._core.index import KIND, Form, ObservedIndex, Step, retired_name
+from .._core.index import KIND, Form, Heir, ObservedIndex, Step, retired_name
 from .._core.index_spec import Index, IndexColumn
 from .._core.names import QualifiedName, literal, quote, reference
 from .._core.plan import Change
@@ -214,11 +214,15 @@ def _attachment(step: Step, parent: QualifiedName) -> str:
 def _swap(step: Step) -> tuple[str, ...]:
     """The old index is put aside under the name that the next step drops."""
     aside = f"ALTER INDEX {_at(step.table, step.target)} RENAME TO {quote(retired_name(step.table, step.target))}"
-    return (aside, _renaming(step), *_noted(step), *_inherited(step))
+    assert step.old
+    return (aside, _renaming(step), *_noted(step), *_inherited(step.index, Heir(step.table, step.target, step.old)))
 
 
 def _swap_tree(step: Step) -> tuple[str, ...]:
-    return (f"DROP INDEX {_at(step.table, step.target)}", _renaming(step), *_noted(step))
+    assert step.old
+    heirs = (Heir(step.table, step.target, step.old), *step.heirs)
+    handed_on = [statement for heir in heirs for statement in _inherited(step.index, heir)]
+    return (f"DROP INDEX {_at(step.table, step.target)}", _renaming(step), *_noted(step), *handed_on)
 
 
 def _at(table: QualifiedName, name: str) -> str:
@@ -248,20 +252,18 @@ def _noted(step: Step) -> tuple[str, ...]:
     return (_comment(step), remember(KIND, step.table, step.target)) if step.recorded else (_comment(step),)
 
 
-def _inherited(step: Step) -> tuple[str, ...]:
+def _inherited(index: Index | None, heir: Heir) -> tuple[str, ...]:
     """Hand on what hangs on an index besides its definition: replica identity, CLUSTER mark, statistics targets."""
-    old = step.old
-    assert old
-    name = quote(step.target)
+    assert index
+    name, old = quote(heir.name), heir.old
     statements = []
     if old.replica_identity:
-        statements.append(f"ALTER TABLE {step.table.sql} REPLICA IDENTITY USING INDEX {name}")
-    assert step.index
-    if old.clustered and step.index.method in ("btree", "gist") and not step.index.predicate:
-        statements.append(f"ALTER TABLE {step.table.sql} CLUSTER ON {name}")
-    expressions = {number for number, column in enumerate(step.index.columns, 1) if column.expression}
+        statements.append(f"ALTER TABLE {heir.table.sql} REPLICA IDENTITY USING INDEX {name}")
+    if old.clustered and index.method in ("btree", "gist") and not index.predicate:
+        statements.append(f"ALTER TABLE {heir.table.sql} CLUSTER ON {name}")
+    expressions = {number for number, column in enumerate(index.columns, 1) if column.expression}
     statements += [
-        f"ALTER INDEX {_at(step.table, step.target)} ALTER COLUMN {number} SET STATISTICS {target}"
+        f"ALTER INDEX {_at(heir.table, heir.name)} ALTER COLUMN {number} SET STATISTICS {target}"
         for number, target in old.statistics
         if number in expressions
     ]

@@ -23,7 +23,7 @@ from . import row_security as sql
 from .canonical import answers
 from .engine import raise_if_any
 from .foreign_key import read_serving
-from .kinds import Indexes
+from .kinds_index import Indexes
 
 PROTECTABLE = "rp"
 

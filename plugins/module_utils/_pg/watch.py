@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from .connection import driver, rows
+from .connection import driver, execute, rows
 
 LOOK_SECONDS = 0.2  # while something waits; between looks at a build it is five times as long
 LINE_SECONDS = 10  # between two log lines about the same phase
@@ -28,19 +28,20 @@ _PROGRESS = """
 SELECT p.phase, p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total, p.lockers_done, p.lockers_total
 FROM pg_catalog.pg_stat_progress_create_index p WHERE p.pid = %s
 """
-# transactions of this database that a CONCURRENTLY would wait for in the end
+# Transactions of this database that a CONCURRENTLY would wait for in the end. Asked before every build: planned once.
 _OLD = r"""
+PREPARE pgstead_old_transactions (double precision) AS
 SELECT a.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), coalesce(a.state, a.backend_type, '?'),
        extract(epoch FROM now() - a.xact_start)::int, coalesce(a.query, '')
 FROM pg_catalog.pg_stat_activity a
 WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()
   AND a.backend_type = 'client backend' AND (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)
-  AND a.xact_start < now() - make_interval(secs => %s)
+  AND a.xact_start < now() - make_interval(secs => $1)
   AND coalesce(a.query, '') !~* '^\s*(create|reindex|drop)\y.*\yconcurrently\y'
 UNION ALL
 SELECT 0, p.owner, 'prepared transaction ' || p.gid, 'prepared', extract(epoch FROM now() - p.prepared)::int, ''
 FROM pg_catalog.pg_prepared_xacts p
-WHERE p.database = pg_catalog.current_database() AND p.prepared < now() - make_interval(secs => %s)
+WHERE p.database = pg_catalog.current_database() AND p.prepared < now() - make_interval(secs => $1)
 """
 # who keeps everybody, readers too, from a table of this database
 _HOLDERS = """
@@ -69,6 +70,7 @@ class Watcher:
     log: Callable[[str], None]
     _phase: str = field(default="", init=False)
     _said: float = field(default=0.0, init=False)
+    _prepared: bool = field(default=False, init=False)
 
     @contextmanager
     def watching(self, what: str, patience_seconds: float | None = None) -> Iterator[Sight]:
@@ -84,7 +86,10 @@ class Watcher:
 
     def old_transactions(self, seconds: float) -> tuple[str, ...]:
         """Name the transactions of this database that are older."""
-        return tuple(_named(row) for row in rows(self.connection, _OLD, (seconds, seconds)))
+        if not self._prepared:
+            execute(self.connection, _OLD)
+            self._prepared = True
+        return tuple(_named(row) for row in rows(self.connection, "EXECUTE pgstead_old_transactions (%s)", (seconds,)))
 
     def _look(self, what: str, patience: float | None, sight: Sight, done: threading.Event) -> None:
         waiting_since = 0.0
