@@ -113,3 +113,28 @@ def prepared(server: Server) -> Server:
 def db(prepared: Server) -> Iterator[schema.Database]:
     with schema.database(prepared) as made:
         yield made
+
+
+from . import audit_world  # noqa: E402 - it calls modules as their tests do, for which it needs what is above
+
+
+@pytest.fixture(scope="module")
+def ready_to_audit(server: Server) -> Iterator[Server]:
+    """The server with what the tests of audit trails copy."""
+    audit_world.prepare(server)
+    yield server
+    audit_world.forget(server)
+
+
+@pytest.fixture
+def bare(ready_to_audit: Server) -> Iterator[Server]:
+    """Tables that nobody audits yet."""
+    with audit_world.database(ready_to_audit, audited=False) as made:
+        yield made
+
+
+@pytest.fixture
+def trail(ready_to_audit: Server) -> Iterator[Server]:
+    """The same tables, audited."""
+    with audit_world.database(ready_to_audit, audited=True) as made:
+        yield made

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.pgstead.ops.plugins.modules import check_constraints, indexes, row_security, views
+from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_spec import KEYS
+from ansible_collections.pgstead.ops.plugins.module_utils._core.schema_plan import AUDIT_KEYS
+from ansible_collections.pgstead.ops.plugins.modules import audit, check_constraints, indexes, row_security, views
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 NAMES = sorted(path.name for path in ROLES.glob("*") if path.is_dir())
@@ -107,6 +109,15 @@ def test_declared_row_security_is_what_the_module_takes() -> None:
     taken = row_security.ARGUMENTS
     assert shape(declared["context"]["options"]) == shape(taken["context"]["options"])
     assert shape(declared["tables"]["options"]) == shape(taken["tables"]["options"])
+
+
+def test_declared_audit_is_what_the_module_takes() -> None:
+    declared = shape(options_of("postgresql")["pgstead_databases"]["options"]["audit"]["options"])
+    declared.pop("tables")  # names, or what the module takes
+    assert {AUDIT_KEYS[key]: what for key, what in declared.items()} == {
+        word: what for word, what in shape(audit.ARGUMENTS).items() if word in AUDIT_KEYS.values() and word != "tables"
+    }
+    assert set(audit.ARGUMENTS["tables"]["options"]) == set(KEYS)
 
 
 def test_the_schema_role_finds_the_keys_of_databases_where_it_looks() -> None:

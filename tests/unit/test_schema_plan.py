@@ -50,10 +50,46 @@ def test_a_database_becomes_one_call_of_each_kind() -> None:
         "indexes": [{**base, "declared": [INDEX]}, {**other, "declared": []}],
         "views": [],
         "row_security": [],
+        "audit": [],
         "probes": [],
         "databases": [base, other, {**other, "database": "bare"}],
         "foreign_key_indexes": [{**base, "mode": "create", "exclude": [], "minimum_size": "0MB"}],
     }
+
+
+def test_what_is_audited_takes_its_context_from_row_security() -> None:
+    shop = {
+        "name": "shop",
+        "owner": "boss",
+        "row_security": {"context": {"user": "app.user", "function": "be"}, "tables": []},
+        "audit": {
+            "tables": ["orders", {"name": "users", "redacted_columns": ["email"]}],
+            "retention": "2 years",
+            "ahead": 4,
+        },
+    }
+    bare = {"name": "bare", "owner": "o", "audit": {"tables": [], "schema": "trail", "mode": None, "readers": ["a"]}}
+    data = FilterModule().filters()["schema_plan"]([shop, bare])
+    assert data["problems"] == []
+    base = {"database": "shop", "role": "boss", "schema": "public", "search_path": ["public"]}
+    assert data["audit"] == [
+        {
+            **base,
+            "context": {"user": "app.user"},
+            "tables": [{"name": "orders"}, {"name": "users", "redacted_columns": ["email"]}],
+            "retention": "2 years",
+            "partitions_ahead": 4,
+        },
+        {
+            **base,
+            "database": "bare",
+            "role": "o",
+            "context": None,
+            "tables": [],
+            "audit_schema": "trail",
+            "readers": ["a"],
+        },
+    ]
 
 
 def test_what_can_be_proven_of_row_security_is_told_apart() -> None:
@@ -93,6 +129,25 @@ def test_what_can_be_proven_of_row_security_is_told_apart() -> None:
         (
             {"row_security": {"tables": [{"name": "t", "owner_column": "x"}]}},
             ["row_security.tables[0] (t): owner_column and admin_role need the context"],
+        ),
+        ({"audit": ["orders"]}, ["audit: is a mapping with the list tables"]),
+        ({"audit": {"tables": "orders"}}, ["audit: is a mapping with the list tables"]),
+        ({"audit": {"tables": [], "keep": "1 year"}}, ["audit: is a mapping with the list tables"]),
+        (
+            {"audit": {"tables": [{"nam": "t"}, "t", {"name": "t", "hide": ["a"]}, "t"], "ahead": 1, "retention": "1 day"}},
+            [
+                "audit.ahead: 1: at least 2 months",
+                "audit.retention: '1 day' is no time",
+                "audit.tables[0]: needs name",
+                "audit.tables[2] (t): hide: an audited table has",
+                "audit.tables[3] (t): tables[1] declares the same table",
+            ],
+        ),
+        ({"audit": {"tables": [], "schema": "pg_x"}}, ["audit.schema: 'pg_x' is not a schema for the log"]),
+        ({"schemas": ["app", "log"], "audit": {"tables": [], "schema": "log"}}, ["audit.schema: log is one of the database's"]),
+        (
+            {"audit": {"tables": ["t"]}, "row_security": {"context": {"user": "x"}, "tables": []}},
+            ["row_security.context.user: 'x' is not a setting"],
         ),
         ({"views": [{"query": "SELECT 1"}]}, ["views[0]: needs name"]),
         ({"foreign_key_indexes": "always"}, ["foreign_key_indexes: 'always' is not one of create, report"]),

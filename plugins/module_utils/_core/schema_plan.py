@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import migration
+from .audit_spec import audit
 from .check_constraint import check_constraints
 from .errors import Problem
 from .foreign_key import choice
@@ -30,9 +31,19 @@ KINDS: Mapping[str, tuple[Reader, tuple[str, ...]]] = {
     "indexes": (indexes, ("table",)),
     "views": (views, ("name",)),
 }
-# all that is carried out: tables, what must hold in them, what makes them quick, what is made of them, who sees what
-ORDER = ("migrations", "check_constraints", "indexes", "foreign_key_indexes", "views", "row_security")
+# all that is carried out: tables, what must hold in them, what makes them quick, what is made of them, who sees what,
+# who did what
+ORDER = ("migrations", "check_constraints", "indexes", "foreign_key_indexes", "views", "row_security", "audit")
 MODES = ("create", "report")
+# the inventory's words for the module's
+AUDIT_KEYS = {
+    "tables": "tables",
+    "retention": "retention",
+    "schema": "audit_schema",
+    "mode": "mode",
+    "ahead": "partitions_ahead",
+    "readers": "readers",
+}
 FOREIGN_KEY_KEYS = {"mode": "report", "exclude": [], "minimum_size": "0MB"}
 
 
@@ -46,6 +57,7 @@ class SchemaPlan:
     foreign_key_indexes: tuple[Call, ...] = ()
     views: tuple[Call, ...] = ()
     row_security: tuple[Call, ...] = ()
+    audit: tuple[Call, ...] = ()
     probes: tuple[Call, ...] = ()  # what of it can be proven by behaviour
     databases: tuple[Call, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -84,6 +96,7 @@ def plan_schema(items: Items, contents: Mapping[str, str]) -> SchemaPlan:
             _kind(found, where, kind, item.get(kind), base)
         _foreign_keys(found, where, item.get("foreign_key_indexes"), base)
         _row_security(found, where, item, base)
+        _audit(found, where, item, base)
     calls = {kind: tuple(each) for kind, each in found.calls.items()}
     return SchemaPlan(**calls, problems=tuple(found.problems))
 
@@ -182,6 +195,34 @@ def _row_security(found: _Found, where: str, item: Mapping[str, Any], base: Call
     if present:
         unproven = sorted(set(present) - {one["name"] for one in probed})
         found.call("probes", base, application_role=roles[0], context=raw["context"], tables=probed, unproven=unproven)
+
+
+def _audit(found: _Found, where: str, item: Mapping[str, Any], base: Call) -> None:
+    raw = item.get("audit")
+    if raw is None:
+        return
+    place = f"{where}.audit"
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("tables"), list) or set(raw) - set(AUDIT_KEYS):
+        what = (
+            f"is a mapping with the list tables, and of {', '.join(list(AUDIT_KEYS)[1:])} what differs from the default"
+        )
+        found.problems.append(Problem(place, what))
+        return
+    told = {AUDIT_KEYS[key]: value for key, value in raw.items() if value is not None}
+    told["tables"] = [{"name": one} if isinstance(one, str) else one for one in raw["tables"]]
+    # whose change it is says the context by which row security knows it
+    protected = item.get("row_security")
+    carried = (protected.get("context") if isinstance(protected, Mapping) else None) or {}
+    carried = {key: carried[key] for key in ("user", "role") if carried.get(key)}
+    declared, problems = audit({**told, "context": carried if carried.get("user") else None}, str(base["schema"]))
+    if declared.schema in (strings(item.get("schemas")) or ("public",)):
+        what = f"{declared.schema} is one of the database's schemas, in which the application has rights"
+        problems = (*problems, Problem("schema", what))
+    inverse = {word: key for key, word in AUDIT_KEYS.items()}
+    renamed = [Problem(inverse.get(problem.where, problem.where), problem.what) for problem in problems]
+    # a fault of the context is named where the context stands
+    found.blame(place, [problem for problem in renamed if not problem.where.startswith("context.")])
+    found.call("audit", base, context=carried if carried.get("user") else None, **told)
 
 
 def _named(raw: Any) -> bool:

@@ -60,10 +60,10 @@ def default_tablespace(connection: Any) -> str:
     return str(name)
 
 
-def read_indexes(connection: Any) -> dict[QualifiedName, ObservedIndex]:
-    """Return every index of the database that is not PostgreSQL's own."""
+def read_indexes(connection: Any, where: str = OUTSIDE) -> dict[QualifiedName, ObservedIndex]:
+    """Return every index of the database that is not PostgreSQL's own; `where` says in which schemas (n)."""
     found = {}
-    for row in rows(connection, _INDEXES + OUTSIDE):
+    for row in rows(connection, _INDEXES + where):
         schema, table, name, definition, unique, tablespace, valid, builder, constraint, foreign = row[:10]
         identity, clustered, targets, comment, parent_schema, parent, storage = row[10:]
         text = _in_order(_definition(definition, name, [schema], table), storage or ())

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.names import QualifiedName
+from .._core.names import QualifiedName, literal
 from .._core.relation import Table
 from .connection import rows
 
-# the collection's own book-keeping is nobody's schema
-OUTSIDE = """n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'pgstead')
-  AND n.nspname !~ '^pg_(toast_)?temp_'"""
+# The collection's own book-keeping is nobody's schema, nor is that of an audit log, whatever its name.
+OUTSIDE = r"""n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'pgstead')
+  AND n.nspname !~ '^pg_(toast_)?temp_'
+  AND n.oid NOT IN (SELECT own.objoid FROM pg_catalog.pg_description own
+                    WHERE own.classoid = 'pg_catalog.pg_namespace'::regclass
+                      AND own.description ~ '(^|\n)managed by pgstead\.ops\.audit$')"""
 
-_TABLES = f"""
+_TABLES = """
 SELECT n.nspname, c.relname, c.relkind::text, r.rolname, pn.nspname, pc.relname,
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_relation_size(c.oid) ELSE 0 END,
        CASE WHEN c.relkind = 'p' THEN
@@ -30,25 +33,28 @@ JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
 LEFT JOIN pg_catalog.pg_inherits i ON c.relispartition AND i.inhrelid = c.oid
 LEFT JOIN pg_catalog.pg_class pc ON pc.oid = i.inhparent
 LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.relpersistence <> 't' AND {OUTSIDE}
-"""
-_NAMES = f"""
+WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.relpersistence <> 't' AND """
+_NAMES = """
 SELECT n.nspname, c.relname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE {OUTSIDE}
-"""
+WHERE """
 
 
-def read_tables(connection: Any) -> dict[QualifiedName, Table]:
-    """Return every table, view and materialised view by name."""
+def read_tables(connection: Any, where: str = OUTSIDE) -> dict[QualifiedName, Table]:
+    """Return every table, view and materialised view by name; `where` says in which schemas (n)."""
     found = {}
-    for schema, name, kind, owner, parent_schema, parent, size, key in rows(connection, _TABLES):
+    for schema, name, kind, owner, parent_schema, parent, size, key in rows(connection, _TABLES + where):
         qualified = QualifiedName(schema, name)
         above = QualifiedName(parent_schema, parent) if parent else None
         found[qualified] = Table(qualified, kind, owner, parent=above, bytes=size, partition_columns=tuple(key or ()))
     return found
 
 
-def read_names(connection: Any) -> frozenset[QualifiedName]:
+def within(schema: str) -> str:
+    """Return what limits a reading to one schema."""
+    return f"n.nspname = {literal(schema)}"
+
+
+def read_names(connection: Any, where: str = OUTSIDE) -> frozenset[QualifiedName]:
     """Return every name that a relation has, indexes and sequences included."""
-    return frozenset(QualifiedName(schema, name) for schema, name in rows(connection, _NAMES))
+    return frozenset(QualifiedName(schema, name) for schema, name in rows(connection, _NAMES + where))

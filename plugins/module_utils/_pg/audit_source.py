@@ -1,0 +1,122 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the audit log is made of: its columns, the function that writes into it, and the one that reads a record's trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .._core.audit_log import Routine
+from .._core.audit_spec import Audit
+from .._core.names import QualifiedName
+
+# login_user and not session_user: that word is SQL's own, and SELECT session_user would show the reader's name
+COLUMNS: Mapping[str, str] = {
+    "at": "timestamp with time zone",
+    "schema_name": "text",
+    "table_name": "text",
+    "record": "text",
+    "operation": "text",
+    "login_user": "text",
+    "role": "text",
+    "application_user": "text",
+    "application_role": "text",
+    "client_address": "inet",
+    "application_name": "text",
+    "transaction": "xid8",
+    "old": "jsonb",
+    "new": "jsonb",
+}
+ALWAYS_THERE = ("at", "schema_name", "table_name", "operation", "login_user", "role", "transaction")
+# the name that a log's reader gives a record, and what is known of the rest
+_TRAIL = tuple(name for name in COLUMNS if name not in ("schema_name", "table_name", "record"))
+SETTINGS = ("search_path=pg_catalog, pg_temp",)
+RECORDER_ARGUMENTS = ""
+TRAIL_ARGUMENTS = "schema_name text, table_name text, record text"
+
+
+def routines(audit: Audit) -> dict[QualifiedName, Routine]:
+    """Return the functions of a log."""
+    shown = ", ".join(f"{name} {COLUMNS[name]}" for name in _TRAIL)
+    return {
+        audit.recorder: Routine("trigger", _recorder(audit.log), SETTINGS, True, "VOLATILE", "plpgsql"),
+        audit.trail: Routine(f"TABLE({shown})", _trail(audit.log), SETTINGS, False, "STABLE", "sql"),
+    }
+
+
+def _recorder(log: QualifiedName) -> str:
+    """Return the body of the trigger function. It runs for every changed row: one query at most besides the INSERT."""
+    return f"""
+DECLARE
+    -- arguments: mode, primary key, columns left out, these and the redacted ones, what to show for the latter, the
+    -- settings with the application's user and role, and, of a partitioned table, schema and name
+    keys constant text[] := TG_ARGV[1];
+    excluded constant text[] := TG_ARGV[2];
+    hidden constant text[] := TG_ARGV[3];
+    mask jsonb := TG_ARGV[4];
+    old_row jsonb;
+    new_row jsonb;
+    known jsonb;
+    key text;
+    part text;
+    record_key text;
+BEGIN
+    IF TG_OP IN ('UPDATE', 'DELETE') THEN
+        old_row := to_jsonb(OLD);
+    END IF;
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        new_row := to_jsonb(NEW);
+    END IF;
+    known := coalesce(old_row, new_row);
+    IF cardinality(keys) = 1 THEN
+        record_key := known ->> keys[1];
+    ELSIF known IS NOT NULL THEN
+        FOREACH key IN ARRAY keys LOOP
+            part := ROW(known ->> key)::text;
+            record_key := concat_ws(',', record_key, substr(part, 2, length(part) - 2));
+        END LOOP;
+        record_key := '(' || record_key || ')';
+    END IF;
+    IF NOT known ?& hidden THEN
+        -- one of the hidden columns has another name by now, and which one is not known here: no value is written
+        SELECT jsonb_object_agg(name, '***'::text) INTO mask FROM jsonb_object_keys(known - excluded) AS name;
+    END IF;
+    old_row := old_row - excluded;
+    new_row := new_row - excluded;
+    IF old_row = new_row THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'UPDATE' AND TG_ARGV[0] = 'changed' THEN
+        SELECT jsonb_object_agg(n.key, coalesce(mask -> n.key, old_row -> n.key)),
+               jsonb_object_agg(n.key, coalesce(mask -> n.key, n.value))
+        INTO old_row, new_row
+        FROM jsonb_each(new_row) AS n
+        WHERE n.value IS DISTINCT FROM old_row -> n.key;
+    ELSE
+        old_row := old_row || mask;
+        new_row := new_row || mask;
+    END IF;
+    INSERT INTO {log.sql} (
+        at, schema_name, table_name, record, operation, login_user, role, application_user, application_role,
+        client_address, application_name, transaction, old, new)
+    VALUES (
+        clock_timestamp(), coalesce(TG_ARGV[7], TG_TABLE_SCHEMA), coalesce(TG_ARGV[8], TG_TABLE_NAME), record_key,
+        TG_OP, session_user, coalesce(NULLIF(current_setting('role'), 'none'), session_user),
+        NULLIF(current_setting(NULLIF(TG_ARGV[5], ''), true), ''),
+        NULLIF(current_setting(NULLIF(TG_ARGV[6], ''), true), ''),
+        inet_client_addr(), NULLIF(current_setting('application_name'), ''), pg_current_xact_id(), old_row, new_row);
+    RETURN NULL;
+END
+"""
+
+
+def _trail(log: QualifiedName) -> str:
+    """Return the body of the function that reads a record's trail; a TRUNCATE is part of every record's."""
+    shown = ", ".join(f"l.{name}" for name in _TRAIL)
+    return f"""
+    SELECT {shown}
+    FROM {log.sql} AS l
+    WHERE l.schema_name = $1 AND l.table_name = $2
+      AND (l.record = $3 OR l.record IS NULL AND l.operation = 'TRUNCATE')
+    ORDER BY l.at
+"""
