@@ -176,4 +176,7 @@ def test_a_replaced_tree_hands_on_what_hangs_on_its_partitions_indexes(db: Datab
         "indisreplident": [("events",), ("events_01",), ("events_02_a",)],
         "indisclustered": [("events_01",)],
     }
-    db.run("CREATE PUBLICATION told FOR TABLE events", *(f"UPDATE {t} SET kind = kind" for t in ("events_01", "events_02_a")))
+    db.run(
+        "CREATE PUBLICATION told FOR TABLE events",
+        *(f"UPDATE {t} SET kind = kind" for t in ("events_01", "events_02_a")),
+    )
