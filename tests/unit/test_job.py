@@ -133,6 +133,10 @@ def test_the_overview_is_a_table() -> None:
     ]
 
 
+def test_without_jobs_it_says_so() -> None:
+    assert job.overview(listed()) == ["no job is scheduled on this host"]
+
+
 @pytest.mark.parametrize(
     ("found", "problems"),
     [

@@ -20,7 +20,7 @@ from .._core.job import Verdict
 from .jobs import JOBS, Job
 from .journal import note
 from .lock import lock
-from .state import REMEDY, keep
+from .state import keep
 from .supervise import within
 
 
@@ -29,7 +29,7 @@ def run(name: str, config: Config, version: str, jobs: Mapping[str, Job] = JOBS)
     if name not in jobs:
         raise SpecError([Problem(name, f"there is no such job in pgstead {version}; there are {', '.join(jobs)}")])
     if name not in config.jobs:
-        what = f"is not configured on this host: declare what it is to keep (docs/agent.md), then {REMEDY}"
+        what = "is not configured on this host: declare what it is to keep, then run playbook pgstead.ops.agent"
         raise SpecError([Problem(name, what)])
     become(config.user)
     started, since = datetime.now(UTC), time.monotonic()

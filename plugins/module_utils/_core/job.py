@@ -90,6 +90,8 @@ HEADINGS = ("job", "schedule", "last", "age", "seconds", "reason")
 
 def overview(listed: Mapping[str, Any]) -> list[str]:
     """Return the lines of a table over what `pgstead list` knows."""
+    if not listed["jobs"]:
+        return ["no job is scheduled on this host"]
     rows = [HEADINGS, *(_row(item) for item in listed["jobs"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
