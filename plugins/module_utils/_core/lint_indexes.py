@@ -10,7 +10,7 @@ from typing import Any
 from .index import ObservedIndex
 from .lint_tree import grown, wanted_by
 from .lint_values import OWN_LEFTOVERS, REINDEX_LEFTOVER, Fix, Found, Observed, Rules, path
-from .names import QualifiedName
+from .names import QualifiedName, table_text
 from .relation import ancestors
 from .schema_export import IndexParts, index_item
 
@@ -38,14 +38,9 @@ def _sound(observed: Observed) -> Iterator[tuple[QualifiedName, list[ObservedInd
             yield table, [i for i in indexes if i.valid and not i.name.startswith(OWN_LEFTOVERS)]
 
 
-def table_text(name: QualifiedName, rules: Rules) -> str:
-    """Return a table's name as the inventory would have it."""
-    return str(name).removeprefix(f"{rules.default_schema}.") if name.schema == rules.default_schema else str(name)
-
-
 def absent(index: ObservedIndex, rules: Rules) -> Mapping[str, Any]:
     """Return the declaration that an index is not to be there."""
-    item = {"table": table_text(index.table, rules), "name": index.name, "state": "absent"}
+    item = {"table": table_text(index.table, rules.default_schema), "name": index.name, "state": "absent"}
     return {"indexes": [item]}
 
 
