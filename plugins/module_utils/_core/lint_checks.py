@@ -112,6 +112,21 @@ CHECKS = (
         columns.column_timestamp,
     ),
     Check("column_serial", "info", ("types",), "Serial column instead of an identity column", columns.column_serial),
+    # functions and extensions
+    Check(
+        "security_definer_without_search_path",
+        "error",  # warning where not everybody may call it
+        ("security",),
+        "SECURITY DEFINER function without a search_path of its own",
+        routines.security_definer_without_search_path,
+    ),
+    Check(
+        "extension_older_than_available",
+        "info",
+        ("maintenance", "security"),
+        "Extension older than its files on the host",
+        routines.extension_older_than_available,
+    ),
     # row security, and what shows protected tables
     Check(
         "row_security_disabled",
@@ -226,20 +241,5 @@ CHECKS = (
         ("audit", "maintenance"),
         "Audit log with rows in its DEFAULT partition",
         audit.audit_rows_in_default_partition,
-    ),
-    # functions and extensions
-    Check(
-        "security_definer_without_search_path",
-        "error",  # warning where not everybody may call it
-        ("security",),
-        "SECURITY DEFINER function without a search_path of its own",
-        routines.security_definer_without_search_path,
-    ),
-    Check(
-        "extension_older_than_available",
-        "info",
-        ("maintenance", "security"),
-        "Extension older than its files on the host",
-        routines.extension_older_than_available,
     ),
 )

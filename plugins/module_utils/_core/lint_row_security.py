@@ -22,6 +22,7 @@ from .schema_export_security import protected_item, refusal
 INDEX_ENDING = "rls_idx"
 # what one session asks and another asks otherwise: a call, a sub-select, the role itself
 _COMPUTED = re.compile(r"\bSELECT\b|[\w\"$]\(|\b(?:CURRENT|SESSION)_(?:USER|ROLE)\b")
+_LENGTH = re.compile(r"::[\w .\"]+\([0-9, ]+\)")  # of a type, which looks like a call
 # as the server deparses it; a setting of the application has a dot in its name
 _SETTING = re.compile(
     r"(?P<guard>NULLIF\()?(?<![\w$.\"])current_setting\((?P<name>'[^']*\.[^']*')::text(?P<missing>, true)?\)"
@@ -132,7 +133,7 @@ def session_columns(text: str, columns: Iterable[PolicyColumn]) -> tuple[str, ..
     for pair in _comparisons(text):
         for mine, other in (pair, pair[::-1]):
             name = spelt.get(mine)
-            if name and _COMPUTED.search(other) and not any(column.search(other) for column in own):
+            if name and _COMPUTED.search(_LENGTH.sub("", other)) and not any(column.search(other) for column in own):
                 found[name] = None
     return tuple(found)
 

@@ -150,10 +150,16 @@ def _attempt(connection: Any, name: QualifiedName, query: str, path: str) -> Ans
 
 
 def _real(text: str, views: Sequence[View]) -> str:
-    """Name the real siblings where the trial named temporary ones, which are always found without a schema."""
+    """Name the real siblings where the trial named temporary ones, which are always found without a schema.
+
+    The server begins a line with each FROM and JOIN; within one, FROM belongs to a function (EXTRACT, TRIM) or an operator.
+    """
     for view in views:
+        sibling = re.escape(quote(view.name.name))
         text = re.sub(
-            rf"((?:FROM|JOIN) \(*){re.escape(quote(view.name.name))}(?![\w\".$])", rf"\g<1>{view.name.sql}", text
+            rf"(\n *(?:FROM|(?:[A-Z]+ )*JOIN) \(*){sibling}(?![\w\".$])",
+            lambda found, view=view: found[1] + view.name.sql,
+            text,
         )
     return _text(text)
 
