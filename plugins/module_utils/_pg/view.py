@@ -155,12 +155,8 @@ def _real(text: str, views: Sequence[View]) -> str:
     The server begins a line with each FROM and JOIN; within one, FROM belongs to a function (EXTRACT, TRIM) or an operator.
     """
     for view in views:
-        sibling = re.escape(quote(view.name.name))
-        text = re.sub(
-            rf"(\n *(?:FROM|(?:[A-Z]+ )*JOIN) \(*){sibling}(?![\w\".$])",
-            lambda found, view=view: found[1] + view.name.sql,
-            text,
-        )
+        sibling, real = re.escape(quote(view.name.name)), view.name.sql.replace("\\", "\\\\")
+        text = re.sub(rf"(\n *(?:FROM|(?:[A-Z]+ )*JOIN) \(*){sibling}(?![\w\".$])", rf"\g<1>{real}", text)
     return _text(text)
 
 

@@ -21,6 +21,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg.lint_fix import st
 from .made import EXT, P1, P2, P21, TABLES, P, T, database, index
 
 MINE = "(a = ( SELECT (NULLIF(current_setting('app.u'::text, true), ''::text))::bigint AS \"nullif\"))"
+RULES = Rules()
 
 
 def policy(name: str = "p", using: str = MINE, **what: Any) -> ObservedPolicy:
@@ -40,7 +41,7 @@ def protected(*policies: ObservedPolicy, enabled: bool = True, forced: bool = Tr
     return database(*what.pop("indexes", ()), security=security, **what)
 
 
-def said(check: Callable[[Observed, Rules], Iterator[Found]], observed: Observed, rules: Rules = Rules()) -> list[str]:
+def said(check: Callable[[Observed, Rules], Iterator[Found]], observed: Observed, rules: Rules = RULES) -> list[str]:
     return [found.object for found in check(observed, rules)]
 
 
