@@ -85,9 +85,9 @@ def audit_rows_in_default_partition(observed: Observed, _rules: Rules) -> Iterat
     for log, partitions in sorted(observed.audit.logs.items()):
         for part in partitions:
             # nobody may read the rows, but a file that is not empty had some
-            if part.default and observed.size(part.name):
+            if part.default and part.bytes:
                 detail = (
                     f"rows are, or were, in the DEFAULT partition of {log}: they stand in the way of the partition that they "
                     "belong into, and do not go with their month. A person has to move them, and vacuum it after"
                 )
-                yield Found(path(part.name), detail, bytes=observed.size(part.name))
+                yield Found(path(part.name), detail, bytes=part.bytes)

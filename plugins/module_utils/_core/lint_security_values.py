@@ -67,6 +67,7 @@ class AuditPartition:
     lower: datetime.date | None = None
     upper: datetime.date | None = None
     default: bool = False
+    bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,11 @@ JOIN pg_catalog.pg_class t ON t.oid = g.tgrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE NOT g.tgisinternal AND t.relpersistence <> 't' AND {OUTSIDE}
 """
-# a log bears the mark itself, or is called log and lies beside the function; its key is a point in time
+# A log bears the mark itself, or is called log and lies beside the function; its key is a point in time. Its schema may be
+# the collection's own, so OUTSIDE does not hold here.
 _LOGS = f"""
 WITH {_MARKED}
-SELECT n.nspname, t.relname, cn.nspname, c.relname, b.bound = 'DEFAULT',
+SELECT n.nspname, t.relname, cn.nspname, c.relname, pg_catalog.pg_relation_size(c.oid), b.bound = 'DEFAULT',
        greatest(substring(b.bound FROM 'FROM [(]''([^'']+)''[)]')::timestamptz::date, date '0001-01-01'),
        least(substring(b.bound FROM 'TO [(]''([^'']+)''[)]')::timestamptz::date, date '9999-12-31')
 FROM pg_catalog.pg_partitioned_table k
@@ -46,7 +47,7 @@ LEFT JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
 LEFT JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid AND c.relispartition
 LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace
 LEFT JOIN LATERAL (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid)) AS b(bound) ON true
-WHERE k.partstrat = 'r' AND k.partnatts = 1 AND {OUTSIDE}
+WHERE k.partstrat = 'r' AND k.partnatts = 1 AND t.relpersistence <> 't'
   AND (EXISTS (SELECT FROM marked m WHERE m.objoid = t.oid AND m.classoid = 'pg_catalog.pg_class'::regclass)
        OR t.relname = 'log' AND t.relnamespace IN (SELECT f.pronamespace FROM functions f))
 ORDER BY 1, 2, 3, 4
@@ -70,8 +71,8 @@ def read_audit(connection: Any) -> Audit:
 def read_logs(connection: Any) -> dict[QualifiedName, tuple[AuditPartition, ...]]:
     """Return the logs of audits with their partitions."""
     found: dict[QualifiedName, list[AuditPartition]] = {}
-    for schema, log, part_schema, part, default, lower, upper in rows(connection, _LOGS):
+    for schema, log, part_schema, part, size, default, lower, upper in rows(connection, _LOGS):
         partitions = found.setdefault(QualifiedName(schema, log), [])
         if part:
-            partitions.append(AuditPartition(QualifiedName(part_schema, part), lower, upper, default))
+            partitions.append(AuditPartition(QualifiedName(part_schema, part), lower, upper, default, size))
     return {log: tuple(partitions) for log, partitions in found.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.row_security imp
 from ansible_collections.pgstead.ops.plugins.module_utils._core.view import ObservedView, ViewForm
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.lint_fix import statements
 
-from .made import P1, P21, TABLES, TODAY, P, T, database
+from .made import MB, P1, P21, TABLES, TODAY, P, T, database
 
 V, W, M = (QualifiedName("public", name) for name in "vwm")
 LOG, DEFAULT = QualifiedName("audit", "log"), QualifiedName("audit", "log_default")
@@ -208,6 +209,5 @@ def test_the_horizon_of_partitions(partitions: tuple[AuditPartition, ...], level
 
 @pytest.mark.parametrize(("size", "expected"), [(0, []), (8192, ["audit.log_default"])])
 def test_rows_in_the_default_partition(size: int, expected: list[str]) -> None:
-    tables = {**TABLES, DEFAULT: Table(DEFAULT, "r", "o", bytes=size)}
-    observed = database(tables=tables, audit=Audit(logs={LOG: (NOVEMBER, OTHERS)}))
+    observed = database(audit=Audit(logs={LOG: (replace(NOVEMBER, bytes=MB), replace(OTHERS, bytes=size))}))
     assert [found.object for found in audit.audit_rows_in_default_partition(observed, Rules())] == expected
