@@ -119,7 +119,9 @@ def places(server: Server) -> Iterator[Server]:
     newer = ["CREATE VIEW app.asked WITH (security_invoker = on, security_barrier = 1) AS SELECT id FROM app.users"]
     server.run(MADE, UNFIT, HELPERS, *(newer if server.version >= 15 else []), database="exported")
     yield server
-    server.run(*(f"DROP DATABASE {name} WITH (FORCE)" for name in NAMES), "DROP ROLE export_app", 'DROP ROLE "Export Boss"')
+    server.run(
+        *(f"DROP DATABASE {name} WITH (FORCE)" for name in NAMES), "DROP ROLE export_app", 'DROP ROLE "Export Boss"'
+    )
 
 
 def export(server: Server, database: str = "exported", **options: Any) -> dict[str, Any]:

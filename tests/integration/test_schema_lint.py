@@ -339,7 +339,10 @@ def test_suppressions_and_choices(faulty: Server) -> None:
 
 
 def test_the_application_can_be_named(faulty: Server) -> None:
-    place = {"checks": ["application_role_bypasses_row_security"], "schemas": ["application_role_bypasses_row_security_bad"]}
+    place = {
+        "checks": ["application_role_bypasses_row_security"],
+        "schemas": ["application_role_bypasses_row_security_bad"],
+    }
     for roles, expected in (
         (["lint_app"], []),
         (["lint_owner"], ["it is the owner"]),

@@ -23,7 +23,9 @@ def audit_trigger_missing(observed: Observed, _rules: Rules) -> Iterator[Found]:
     for table, names in sorted(own.items()):
         for name, lost in ((ROW_TRIGGER, "changes of rows"), (TRUNCATE_TRIGGER, "a TRUNCATE")):
             if name not in names:
-                detail = f"the table is audited, and {lost} leave no trace: its trigger is gone; {_AGAIN} who dropped it"
+                detail = (
+                    f"the table is audited, and {lost} leave no trace: its trigger is gone; {_AGAIN} who dropped it"
+                )
                 yield Found(path(table, name), detail)
 
 

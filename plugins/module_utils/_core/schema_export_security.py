@@ -37,9 +37,7 @@ def export_views(observed: Iterable[ObservedView], default_schema: str) -> Expor
     return items, skipped
 
 
-def _why_no_view(
-    view: ObservedView, item: dict[str, Any], taken: dict[str, QualifiedName], default_schema: str
-) -> str:
+def _why_no_view(view: ObservedView, item: dict[str, Any], taken: dict[str, QualifiedName], default_schema: str) -> str:
     """Say why a view is not exported, or return an empty text."""
     if not view.populated:
         return "it is not filled, and module views would fill it"
@@ -62,9 +60,7 @@ def view_item(view: ObservedView, default_schema: str) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value}
 
 
-def export_row_security(
-    observed: Iterable[ObservedTable], per_row: Collection[str], default_schema: str
-) -> Exported:
+def export_row_security(observed: Iterable[ObservedTable], per_row: Collection[str], default_schema: str) -> Exported:
     """Return protected tables as items of module row_security."""
     items, skipped = [], []
     for there in sorted(observed, key=lambda there: there.table):

@@ -10,7 +10,6 @@ from typing import Any
 from .._core.index import ObservedIndex
 from .._core.lint_security_values import PolicyColumn, Role, Security
 from .._core.names import QualifiedName
-from .._core.row_security import ObservedTable
 from .connection import rows
 from .row_security import called_per_row, read_policies
 from .tables import OUTSIDE

@@ -103,8 +103,10 @@ def test_tables(observed: Observed, expected: list[str]) -> None:
             checks.policy_setting_without_nullif,
             protected(policy(using="(a = ( SELECT (current_setting('app.u'::text))::bigint AS x))"), forced=False),
             [
-                "ALTER POLICY p ON public.t USING ((a = ( SELECT (NULLIF(current_setting('app.u'::text, true), ''::text))"
-                "::bigint AS x)))"
+                (
+                    "ALTER POLICY p ON public.t USING ((a = ( SELECT (NULLIF(current_setting('app.u'::text, true), ''::text))"
+                    "::bigint AS x)))"
+                )
             ],
             {
                 "name": "t",
@@ -116,8 +118,10 @@ def test_tables(observed: Observed, expected: list[str]) -> None:
             checks.policy_setting_without_nullif,
             protected(policy(using="(a = ( SELECT (current_setting('app.u'::text))::bigint AS x))"), enabled=False),
             [
-                "ALTER POLICY p ON public.t USING ((a = ( SELECT (NULLIF(current_setting('app.u'::text, true), ''::text))"
-                "::bigint AS x)))"
+                (
+                    "ALTER POLICY p ON public.t USING ((a = ( SELECT (NULLIF(current_setting('app.u'::text, true), ''::text))"
+                    "::bigint AS x)))"
+                )
             ],
             None,
         ),
@@ -188,7 +192,9 @@ def test_columns_without_an_index(observed: Observed, expected: list[str]) -> No
 
 def test_the_index_of_a_policy_column() -> None:
     (found,) = checks.policy_column_without_index(protected(policy()), Rules())
-    assert statements(found.fixes) == ("CREATE INDEX CONCURRENTLY IF NOT EXISTS t_a_rls_idx ON public.t USING btree (a)",)
+    assert statements(found.fixes) == (
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS t_a_rls_idx ON public.t USING btree (a)",
+    )
     assert found.declaration == {"indexes": [{"table": "t", "name": "t_a_rls_idx", "columns": ["a"]}]}
     taken = protected(policy(), indexes=[index("t_a_rls_idx", "a", valid=False)])
     (found,) = checks.policy_column_without_index(taken, Rules())

@@ -202,7 +202,7 @@ OTHERS = AuditPartition(DEFAULT, default=True)
     ],
 )
 def test_the_horizon_of_partitions(partitions: tuple[AuditPartition, ...], level: str | None) -> None:
-    assert TODAY == datetime.date(2026, 11, 20)
+    assert datetime.date(2026, 11, 20) == TODAY
     found = list(audit.audit_partition_horizon(database(audit=Audit(logs={LOG: partitions})), Rules()))
     assert [each.level for each in found] == ([level] if level else [])
 
