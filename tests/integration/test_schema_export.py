@@ -32,7 +32,7 @@ CREATE VIEW app.who AS SELECT CURRENT_USER AS me, SESSION_USER AS them, CURRENT_
 CREATE VIEW app.tree AS WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t;
 CREATE VIEW app.ranked AS SELECT DISTINCT ON (user_id) user_id, row_number() OVER w AS nth, lag(total, 1) OVER w AS before,
     string_agg(status, ', ') FILTER (WHERE total > 0) OVER (PARTITION BY status) AS words, doc ->> 'a' AS a,
-    at AT TIME ZONE 'Europe/Berlin' AS there, (doc -> 'list') @> '[1]' AS has, ARRAY[1, 2] AS list, ROW(id, status) AS pair
+    at AT TIME ZONE 'Europe/Berlin' AS there, (doc -> 'list') @> '[1]' AS has, ARRAY[1, 2] AS list, ROW(id, status)::text AS pair
     FROM orders WINDOW w AS (PARTITION BY user_id ORDER BY at) ORDER BY user_id, nth;
 CREATE VIEW app.spelt AS SELECT TRIM(BOTH 'x' FROM email) AS a, SUBSTRING(email FROM 2 FOR 3) AS b, POSITION('a' IN email) AS c,
     OVERLAY(email PLACING 'x' FROM 1) AS d, email LIKE '%a\_%' AS e, email SIMILAR TO 'a|b' AS f, E'a\nb\\' AS g,

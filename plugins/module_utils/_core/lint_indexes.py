@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .index import ObservedIndex
+from .lint_row_security import serves_a_policy
 from .lint_tree import grown, wanted_by
 from .lint_values import OWN_LEFTOVERS, REINDEX_LEFTOVER, Fix, Found, Observed, Rules, path
 from .names import QualifiedName, table_text
@@ -110,8 +111,8 @@ def unused_index(observed: Observed, rules: Rules) -> Iterator[Found]:
         return
     for table, indexes in _sound(observed):
         for index in indexes:
-            needed = protection(index) or _serves_a_key(index, observed) or _awaited(index, observed)
-            if needed or _scans(index, observed):
+            serves = _serves_a_key(index, observed) or serves_a_policy(index, observed)
+            if protection(index) or serves or _awaited(index, observed) or _scans(index, observed):
                 continue
             detail = (
                 f"no query has read it for {int(days)} days; look at the standbys' own statistics, and for an index that is "

@@ -10,11 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from .expression import blanked
+from .index import ObservedIndex
 from .index_spec import Index, IndexColumn
 from .lint_security_values import PolicyColumn, Role
 from .lint_tree import planted, with_free_name
 from .lint_values import Fix, Found, Observed, Rules, path
 from .names import derive, quote, table_text
+from .relation import ancestors
 from .row_security import ObservedPolicy, ObservedTable, PolicyForm
 from .row_security_spec import bare_setting
 from .schema_export_security import protected_item, refusal
@@ -118,11 +120,24 @@ def policy_column_without_index(observed: Observed, rules: Rules) -> Iterator[Fo
 
 def _unserved(there: ObservedTable, policy: ObservedPolicy, observed: Observed) -> tuple[str, ...]:
     """Return the columns that a policy compares and no index begins with."""
-    columns = observed.security.columns.get((there.table, policy.name), ())
-    compared = session_columns(policy.form.using, columns)
+    compared = _compared(there, policy, observed)
     bare = tuple(name for name in compared if not _leading(there, name, observed))
     # of conditions that all must hold, one with an index is enough
     return bare if " OR " in blanked(policy.form.using) or len(bare) == len(compared) else ()
+
+
+def _compared(there: ObservedTable, policy: ObservedPolicy, observed: Observed) -> tuple[str, ...]:
+    return session_columns(policy.form.using, observed.security.columns.get((there.table, policy.name), ()))
+
+
+def serves_a_policy(index: ObservedIndex, observed: Observed) -> bool:
+    """Whether an index begins with a column that a policy compares, or will, of its table or of one above."""
+    first = observed.parts[index.key].keys[0].name
+    for place in (index.table, *ancestors(index.table, observed.tables)):
+        there = observed.security.tables.get(place)
+        if there and any(first in _compared(there, policy, observed) for policy in there.policies):
+            return True
+    return False
 
 
 def session_columns(text: str, columns: Iterable[PolicyColumn]) -> tuple[str, ...]:

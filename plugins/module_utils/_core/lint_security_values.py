@@ -45,9 +45,7 @@ class Security:
     roles: Mapping[str, Role] = field(default_factory=dict)
     views: Mapping[QualifiedName, ObservedView] = field(default_factory=dict)
     reads: Mapping[QualifiedName, frozenset[QualifiedName]] = field(default_factory=dict)  # what a view is made of
-    remote: Mapping[QualifiedName, QualifiedName] = field(
-        default_factory=dict
-    )  # foreign table → table of this database
+    remote: Mapping[QualifiedName, QualifiedName] = field(default_factory=dict)  # foreign table → the one it shows
     invoker_views: bool = True  # PostgreSQL 15 and newer
 
 

@@ -23,6 +23,7 @@ functions AS (
     JOIN marked m ON m.objoid = p.oid AND m.classoid = 'pg_catalog.pg_proc'::regclass
     WHERE p.prorettype = 'pg_catalog.trigger'::regtype)
 """
+# what a partition has from its parent counts as internal before PostgreSQL 15
 _TRIGGERS = f"""
 WITH {_MARKED}
 SELECT n.nspname, t.relname, g.tgname, g.tgenabled::text, g.tgparentid <> 0
@@ -30,7 +31,7 @@ FROM pg_catalog.pg_trigger g
 JOIN functions f ON f.oid = g.tgfoid
 JOIN pg_catalog.pg_class t ON t.oid = g.tgrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-WHERE NOT g.tgisinternal AND t.relpersistence <> 't' AND {OUTSIDE}
+WHERE t.relpersistence <> 't' AND {OUTSIDE}
 """
 # A log bears the mark itself, or is called log and lies beside the function; its key is a point in time. Its schema may be
 # the collection's own, so OUTSIDE does not hold here.

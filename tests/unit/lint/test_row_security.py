@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.pgstead.ops.plugins.module_utils._core import lint_indexes
 from ansible_collections.pgstead.ops.plugins.module_utils._core import lint_row_security as checks
 from ansible_collections.pgstead.ops.plugins.module_utils._core.lint_security_values import PolicyColumn, Role, Security
 from ansible_collections.pgstead.ops.plugins.module_utils._core.lint_values import Found, Observed, Rules
@@ -289,3 +290,15 @@ def test_one_role_is_one_finding_however_many_tables_there_are() -> None:
     assert found.detail.startswith(
         "it is a member of o, the owner: policies of app.p, app.p_1, app.p_2 and 1 other tables do not hold this role"
     )
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected"),
+    [
+        (protected(policy(), indexes=[index("i", "a", "b"), index("j", "b")]), ["public.j"]),
+        (protected(policy(), enabled=False, indexes=[index("i", "a")]), []),
+        (protected(policy(), table=P, indexes=[index("i", "a", table=P1)]), []),
+    ],
+)
+def test_an_index_that_a_policy_needs_is_not_called_unused(observed: Observed, expected: list[str]) -> None:
+    assert said(lint_indexes.unused_index, observed) == expected
