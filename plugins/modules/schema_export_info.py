@@ -8,9 +8,11 @@ module: schema_export_info
 short_description: Read what a database has, as the items that the schema modules accept
 version_added: 0.1.0
 description:
-  - Returns indexes, CHECK constraints and whether foreign keys have indexes, in the words of C(pgstead_databases). Applied
-    to the same database, or to its restored dump, they change nothing.
-  - Left out are indexes behind constraints, and what a partition has from its parent.
+  - Returns indexes, CHECK constraints, whether foreign keys have indexes, views and row security, in the words of
+    C(pgstead_databases). Applied to the same database, or to its restored dump, they change nothing.
+  - Row security comes policy by policy; the shorthands and the context are not guessed.
+  - Left out without a word are indexes behind constraints, what a partition has from its parent, and what this collection
+    made for its own use (such as the log of C(audit)). What else is left out is named with the reason.
 options:
   schemas:
     description: Schemas to read; all but PostgreSQL's own when not given.
@@ -37,7 +39,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 export:
-  description: Items by key of C(pgstead_databases) - C(indexes), C(foreign_key_indexes), C(check_constraints).
+  description:
+    - Items by key of C(pgstead_databases) - C(indexes), C(foreign_key_indexes), C(check_constraints), C(views),
+      C(row_security).
   type: dict
   returned: success
 left_out:
@@ -66,8 +70,9 @@ ARGUMENTS = {
 
 def job(params: Mapping[str, Any], _context: Context) -> Outcome:
     found = read_export(target(params), params["schemas"], params["schema"])
-    counts = {kind: len(items) for kind, items in found.items.items() if isinstance(items, list)}
-    message = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
+    counts = {kind.replace("_", " "): len(items) for kind, items in found.items.items() if isinstance(items, list)}
+    counts["protected tables"] = len(found.items["row_security"]["tables"])
+    message = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     return Outcome(False, {"export": dict(found.items), "left_out": list(found.skipped), "msg": message})
 
 

@@ -66,6 +66,13 @@ options:
     description: For how long reads must have been counted before an index without any is called unused.
     type: int
     default: 14
+  application_roles:
+    description:
+      - Roles that the application logs in as, which row security is to hold. When none is given, these are the roles that
+        policies name, and those, superusers apart, that have rights on protected tables without owning them.
+    type: list
+    elements: str
+    default: []
   missing_index_reads:
     description: How much must have been read of a table in sequential scans before an index seems to be missing.
     type: str
@@ -226,6 +233,7 @@ ARGUMENTS = {
     "levels": {"type": "dict", "default": {}},
     "minimum_size": {"type": "dict", "default": {}},
     "unused_index_days": {"type": "int", "default": 14},
+    "application_roles": {"type": "list", "elements": "str", "default": []},
     "missing_index_reads": {"type": "str", "default": "10GB"},
 }
 
@@ -234,7 +242,7 @@ def job(params: Mapping[str, Any], _context: Context) -> Outcome:
     chosen, problems = settings(params)
     if problems:
         raise SpecError(problems)
-    report = lint(read_lint(target(params), params["schemas"]), chosen)
+    report = lint(read_lint(target(params), params["schemas"], params["application_roles"]), chosen)
     data = {
         "findings": [_with_remedy(finding) for finding in report.findings],
         "suppressed": [

@@ -16,7 +16,7 @@ class Case:
     bad: str
     good: str
     objects: tuple[str, ...]
-    level: str = ""
+    since: int = 14  # the major that can have it
 
     @property
     def schemas(self) -> tuple[str, str]:
@@ -161,10 +161,12 @@ CASES = (
     Case(
         "security_definer_without_search_path",
         "CREATE TYPE {s}.kind AS ENUM ('a'); CREATE FUNCTION {s}.f(k {s}.kind, n int DEFAULT 1) RETURNS int LANGUAGE sql"
-        " SECURITY DEFINER AS 'SELECT 1'; CREATE PROCEDURE {s}.p(OUT n int) LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+        " SECURITY DEFINER AS 'SELECT 1'; CREATE PROCEDURE {s}.p(OUT n int) LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';"
+        "CREATE FUNCTION {s}.q() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';"
+        "REVOKE EXECUTE ON FUNCTION {s}.q() FROM PUBLIC",
         "CREATE FUNCTION {s}.f() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS 'SELECT 1';"
         "CREATE FUNCTION {s}.g() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-        ("f(k security_definer_without_search_path_bad.kind, n integer)", "p(OUT n integer)"),
+        ("f(k security_definer_without_search_path_bad.kind, n integer)", "p(OUT n integer)", "q()"),
     ),
     Case(
         "extension_older_than_available",

@@ -241,3 +241,12 @@ def test_a_constraint_on_a_protected_table_is_validated_although_its_owner_sees_
     wanted[0]["expression"] = "id > 1"
     with pytest.raises(ViolatingRows, match="rows contradict it"):
         call(shop, "check_constraints", arguments)
+
+
+def test_a_policy_without_check_is_the_one_whose_check_is_using(shop: Server) -> None:
+    declare(shop)
+    text = "status IN ('open', 'paid') OR status = 'x'"
+    shop.run(f"CREATE POLICY bare ON orders TO onlooker USING ({text})", database="rows")
+    more = {"name": "bare", "roles": ["onlooker"], "using": text}
+    tables = [{**DECLARED["tables"][0], "policies": [*DECLARED["tables"][0]["policies"], more]}, DECLARED["tables"][1]]
+    assert declare(shop, tables=tables).diff == []

@@ -14,6 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import LockNotAcquired, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.lint_checks import CHECKS
+from ansible_collections.pgstead.ops.plugins.module_utils._pg import ledger
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import lint as reading
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute, rows
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import LOCK_CLASS, LOCK_SCHEMA
@@ -21,9 +22,12 @@ from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context
 from ansible_collections.pgstead.ops.plugins.modules import schema_lint_info
 
 from .conftest import USER, Server
-from .lint_fixtures import CASES, Case
+from .lint_fixtures import CASES as CASES_OF_TABLES
+from .lint_fixtures import Case
+from .lint_fixtures_security import NO_ROLES, ROLES, SECURITY_CASES
 from .test_modules import call, examples
 
+CASES = (*CASES_OF_TABLES, *SECURITY_CASES)
 MONITOR = "lint_monitor"
 # young statistics, small tables and few reads are what a test has
 BOLD = {
@@ -67,8 +71,9 @@ def make(server: Server, database: str, schema: str, text: str) -> None:
 @pytest.fixture(scope="module")
 def faulty(server: Server) -> Iterator[Server]:
     """Give a database with every fault and every twin."""
-    server.run("CREATE DATABASE lint", f"CREATE ROLE {MONITOR} LOGIN", f"GRANT pg_monitor TO {MONITOR}")
-    for case in CASES:
+    server.run("CREATE DATABASE lint", f"CREATE ROLE {MONITOR} LOGIN", f"GRANT pg_monitor TO {MONITOR}", *ROLES)
+    server.run(ledger._CREATE, database="lint")
+    for case in (case for case in CASES if case.since <= server.version):
         for schema, text in zip(case.schemas, (case.bad, case.good), strict=True):
             make(server, "lint", schema, text)
     read = {"missing_index_candidate:missing_index_candidate_bad.t"}
@@ -77,7 +82,7 @@ def faulty(server: Server) -> Iterator[Server]:
         assert time.monotonic() < deadline, "the statistics have not arrived"
         time.sleep(0.2)
     yield server
-    server.run("DROP DATABASE lint WITH (FORCE)", f"DROP ROLE {MONITOR}")
+    server.run("DROP DATABASE lint WITH (FORCE)", f"DROP ROLE {MONITOR}", *NO_ROLES)
 
 
 @pytest.fixture(scope="module")
@@ -101,16 +106,32 @@ def test_every_check_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.check)
-def test_a_fault_is_found_and_its_twin_is_not(said: dict[str, dict[str, Any]], case: Case) -> None:
+def test_a_fault_is_found_and_its_twin_is_not(server: Server, said: dict[str, dict[str, Any]], case: Case) -> None:
     bad, good = case.schemas
+    expected = [f"{bad}.{name}" for name in case.objects] if server.version >= case.since else []
     objects = sorted(finding["object"] for finding in said.values() if finding["check"] == case.check)
-    assert [name for name in objects if name.startswith(f"{bad}.")] == sorted(f"{bad}.{name}" for name in case.objects)
+    assert [name for name in objects if name.startswith(f"{bad}.")] == sorted(expected)
     assert [name for name in objects if name.startswith(f"{good}.")] == []
 
 
 def test_levels_follow_how_near_a_sequence_is(said: dict[str, dict[str, Any]]) -> None:
     levels = {key.rsplit(".", 1)[1]: finding["level"] for key, finding in said.items() if "near_limit:" in key}
     assert levels == {"t_id_seq": "error", "m": "error", "n": "warning", "u": "warning"}
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        ("security_definer_without_search_path", {"p(OUT n integer)": "error", "q()": "warning"}),
+        ("materialized_view_over_row_security", {"m": "warning", "n": "error"}),
+        ("audit_trigger_disabled", {"a.pgstead_audit_row": "error", "a.pgstead_audit_truncate": "warning"}),
+        ("audit_partition_horizon", {"log": "error", "trail": "error"}),
+    ],
+)
+def test_levels_follow_what_may_come_of_it(
+    said: dict[str, dict[str, Any]], check: str, expected: dict[str, str]
+) -> None:
+    assert {name: said[f"{check}:{check}_bad.{name}"]["level"] for name in expected} == expected
 
 
 def test_a_monitoring_role_without_rights_sees_the_same(faulty: Server, said: dict[str, dict[str, Any]]) -> None:
@@ -143,10 +164,17 @@ def test_it_is_one_read_only_transaction_that_reads_no_users_row(faulty: Server)
     assert "_bad" not in text
 
 
+def arguments_of(kind: str, value: Any) -> dict[str, Any]:
+    """Return what the role schema makes of a key of pgstead_databases."""
+    if kind == "foreign_key_indexes":
+        return {"mode": value}
+    return dict(value) if kind == "row_security" else {kind: value}
+
+
 def mend(server: Server, finding: dict[str, Any]) -> None:
     """Apply a finding's YAML by the modules that know its keys, as the role schema would."""
     for kind, value in yaml.load(finding["remediation_yaml"], Loader=Inventory).items():
-        arguments = {"mode": value} if kind == "foreign_key_indexes" else {kind: value}
+        arguments = arguments_of(kind, value)
         assert call(server, kind, {"login_db": "mended", **arguments}).changed, finding["key"]
         assert not call(server, kind, {"login_db": "mended", **arguments}).changed, finding["key"]
 
@@ -170,6 +198,11 @@ def test_its_own_yaml_applied_by_our_modules_mends_what_it_came_with(
         "unused_index",
         "invalid_index",
         "unattached_partition_index",
+        "row_security_disabled",
+        "row_security_not_forced",
+        "policy_column_without_index",
+        "policy_setting_without_nullif",
+        *(["view_bypasses_row_security", "view_without_security_invoker"] if copy.version >= 15 else []),
     }
     for key, finding in mendable.items():
         choice = {"checks": [finding["check"]], "schemas": [f"{finding['check']}_bad"], **BOLD}
@@ -184,7 +217,7 @@ def test_its_own_sql_mends_what_it_came_with(copy: Server, said: dict[str, dict[
         if finding["remediation_sql"]:
             copy.run(*finding["remediation_sql"], database="mended")
         else:
-            assert "a person has to" in finding["detail"], key
+            assert "a person has to" in finding["detail"].lower(), key
     left = found(lint(copy, "mended", **BOLD))
     assert sorted(key for key in left if key in said and said[key]["remediation_sql"]) == []
     # nothing that was right is wrong now, but for the indexes that nothing has read yet
@@ -205,14 +238,21 @@ CREATE INDEX "I.x" ON "Odd.Schema"."My ""Table" ("select" DESC); CREATE INDEX "J
 ALTER TABLE "Odd.Schema"."My ""Table" ADD CONSTRAINT "C.k" CHECK ("select" > 0) NOT VALID;
 CREATE TABLE "Odd.Schema"."No Key" (a int NOT NULL); CREATE UNIQUE INDEX "U.x" ON "Odd.Schema"."No Key" (a);
 CREATE TYPE "Odd.Schema"."Ty.pe" AS ENUM ('a');
-CREATE FUNCTION "Odd.Schema"."F.n"("My Arg" "Odd.Schema"."Ty.pe") RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'
+CREATE FUNCTION "Odd.Schema"."F.n"("My Arg" "Odd.Schema"."Ty.pe") RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+CREATE TABLE "Odd.Schema"."Wa.ll" ("I d" bigint PRIMARY KEY, "wh.o" name);
+ALTER TABLE "Odd.Schema"."Wa.ll" ENABLE ROW LEVEL SECURITY;
+CREATE POLICY "P.q" ON "Odd.Schema"."Wa.ll" USING ("wh.o" = CURRENT_USER);
+CREATE VIEW "Odd.Schema"."V.w" AS SELECT "I d" FROM "Odd.Schema"."Wa.ll" WHERE "I d" > 0
 """
 ODD_KEYS = [
     'constraint_not_validated:"Odd.Schema"."My ""Table"."C.k"',
     'duplicate_index:"Odd.Schema"."J.x"',
     'foreign_key_without_index:"Odd.Schema".Other.Other_to_fkey',
+    'policy_column_without_index:"Odd.Schema"."Wa.ll"."wh.o"',
+    'row_security_not_forced:"Odd.Schema"."Wa.ll"',
     'security_definer_without_search_path:"Odd.Schema".F.n("My Arg" "Odd.Schema"."Ty.pe")',
     'table_without_primary_key:"Odd.Schema".No Key',
+    'view_bypasses_row_security:"Odd.Schema"."V.w"',
 ]
 
 
@@ -296,6 +336,32 @@ def test_suppressions_and_choices(faulty: Server) -> None:
     assert data["unused_suppressions"] == [{"key": "column_char:public.gone", "reason": "long gone", "expires": None}]
     assert data["counts"] == {"error": 1, "warning": 2, "info": 0}
     assert data["table"].splitlines()[1].split() == ["error", "column_char:column_char_bad.t.x", "0", "kB", "decide"]
+
+
+def test_the_application_can_be_named(faulty: Server) -> None:
+    place = {
+        "checks": ["application_role_bypasses_row_security"],
+        "schemas": ["application_role_bypasses_row_security_bad"],
+    }
+    for roles, expected in (
+        (["lint_app"], []),
+        (["lint_owner"], ["it is the owner"]),
+        (["lint_app", "lint_member"], ["it is a member of lint_owner, the owner"]),
+        (["postgres"], ["it is a superuser"]),
+    ):
+        data = lint(faulty, "lint", application_roles=roles, **place)
+        assert [finding["detail"].split(":")[0] for finding in data["findings"]] == expected
+    with pytest.raises(SpecError, match="application_roles: there is no role nobody_here"):
+        lint(faulty, "lint", application_roles=["lint_app", "nobody_here"])
+
+
+def test_notes_that_may_not_be_read_are_a_check_that_was_not_made(copy: Server) -> None:
+    copy.run("REVOKE SELECT ON pgstead.made FROM pg_monitor", database="mended")
+    data = lint(copy, "mended", MONITOR, checks=["audit_trigger_missing"])
+    assert list(data["not_checked"]) == ["audit_trigger_missing"]
+    assert "GRANT SELECT ON pgstead.made" in data["not_checked"]["audit_trigger_missing"]
+    # what the catalogue says by itself is still said
+    assert list(found(data)) == ["audit_trigger_missing:audit_trigger_missing_bad.b.pgstead_audit_truncate"]
 
 
 def test_young_statistics_say_nothing_of_use(faulty: Server) -> None:

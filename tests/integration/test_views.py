@@ -242,3 +242,27 @@ def test_a_view_that_somebody_made_of_it_keeps_columns(shop: Server) -> None:
         declare(shop, changed(1, query="SELECT id FROM orders WHERE status = 'open'"))
     with pytest.raises(SpecError, match="cannot be dropped"):
         declare(shop, [{"name": "late", "state": "absent"}])
+
+
+def test_a_column_with_the_name_of_a_declared_view_stays_a_column(shop: Server) -> None:
+    """FROM and JOIN are words of functions and operators, too."""
+    shop.run("ALTER TABLE orders ADD late interval", database="views")
+    query = "SELECT id, EXTRACT(epoch FROM late) AS a, late IS DISTINCT FROM late AS b FROM orders"
+    again = [*VIEWS, {"name": "timed", "query": query}]
+    declare(shop, again)
+    assert not declare(shop, again).changed
+
+
+@pytest.mark.parametrize("value", ["on", "1", "yes"])
+def test_an_option_is_the_same_however_it_was_written(shop: Server, value: str) -> None:
+    declare(shop, VIEWS)
+    shop.run(f"ALTER VIEW open_orders SET (security_barrier = {value})", database="views")
+    assert not declare(shop, VIEWS).changed
+    shop.run("ALTER VIEW late SET (security_barrier = off)", database="views")
+    assert not declare(shop, VIEWS).changed
+
+
+def test_storage_of_a_materialised_view_is_left_alone(shop: Server) -> None:
+    declare(shop, VIEWS)
+    shop.run("ALTER MATERIALIZED VIEW sums SET (fillfactor = 70)", database="views")
+    assert not declare(shop, VIEWS).changed

@@ -59,6 +59,13 @@ THEIRS = ObservedPolicy("q", form("(true)"))
     ("item", "there", "expected"),
     [
         (declared(P), observed(MINE), None),
+        # without WITH CHECK, USING decides what may be written
+        (declared(P), observed(ObservedPolicy("p", form(check=""), OURS)), None),
+        (
+            declared(("p", form(command="select", check=""))),
+            observed(ObservedPolicy("p", form(command="select"), OURS)),
+            ([("drop", "p"), ("create", "p")], None, None),
+        ),
         (declared(P), observed(enabled=False, forced=False), ([("create", "p")], True, True)),
         (declared(P), observed(MINE, enabled=False), ([], True, None)),
         (declared(P), observed(MINE, forced=False), ([], None, True)),

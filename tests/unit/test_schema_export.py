@@ -148,3 +148,21 @@ def test_checks() -> None:
 )
 def test_names_of_operator_classes_and_collations(schema: str, name: str, expected: str) -> None:
     assert qualified(schema, name) == expected
+
+
+def test_what_hangs_on_the_log_of_an_audit_is_not_the_users() -> None:
+    tables = {**TABLES, P: Table(P, "r", "o", parent=T)}
+    found = Found(
+        tables,
+        {index.key: index for index in (observed("i"), observed("j", P), observed("k", ODD))},
+        {observed("k", ODD).key: PLAIN},
+        {(T, "c"): ObservedCheck(T, "c", "CHECK ((x > 0))")},
+        bare_foreign_keys=0,
+        contexts=(QualifiedName("public", "f"), QualifiedName("other", "f")),
+        logs=frozenset({T}),
+    )
+    made = export(found, ["public", "app"], "public")
+    assert [item["name"] for item in made.items["indexes"]] == ["k"]
+    assert made.items["check_constraints"] == []
+    assert (made.items["views"], made.items["row_security"]) == ([], {"tables": []})
+    assert made.skipped == ("function public.f: declare row_security.context",)

@@ -52,7 +52,7 @@ def test_a_database_becomes_one_call_of_each_kind() -> None:
         "row_security": [],
         "audit": [],
         "probes": [],
-        "databases": [base, other, {**other, "database": "bare"}],
+        "databases": [{**one, "application_roles": []} for one in (base, other, {**other, "database": "bare"})],
         "foreign_key_indexes": [{**base, "mode": "create", "exclude": [], "minimum_size": "0MB"}],
     }
 
@@ -105,6 +105,7 @@ def test_what_can_be_proven_of_row_security_is_told_apart() -> None:
     assert data["problems"] == []
     (call,) = data["row_security"]
     assert (call["application_roles"], call["tables"]) == (["app"], tables)
+    assert [one["application_roles"] for one in data["databases"]] == [["app"]]  # the lint asks whom it is to hold
     (probe,) = data["probes"]
     assert probe["application_role"] == "app"
     assert probe["tables"] == [{"name": "orders", "owner_column": "user_id", "admin_role": "admin"}]

@@ -73,7 +73,7 @@ def constant_calls(text: str) -> tuple[str, ...]:
     """
     found: list[str] = []
     opened: list[tuple[str, int, bool]] = []  # (function before the parenthesis, where it opens, inside a SELECT)
-    plain = _blanked(text)
+    plain = blanked(text)
     for position, character in enumerate(plain):
         if character == "(":
             before = _CALL.search(plain[:position])
@@ -88,6 +88,6 @@ def constant_calls(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _blanked(text: str) -> str:
+def blanked(text: str) -> str:
     """Return a text with its strings emptied, so that what they hold is not read as SQL."""
     return re.sub(r"'(?:[^']|'')*'", lambda match: "'" + " " * (len(match[0]) - 2) + "'", text)

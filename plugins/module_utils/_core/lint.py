@@ -87,6 +87,7 @@ def settings(params: Mapping[str, Any]) -> tuple[Settings, tuple[Problem, ...]]:
         params["schema"],
         params["unused_index_days"],
         _size("missing_index_reads", params["missing_index_reads"], problems),
+        tuple(params["application_roles"]),
     )
     chosen = frozenset(params["checks"] or NAMES) - frozenset(params["exclude_checks"])
     suppressions = _suppressions(params["suppressions"], problems)

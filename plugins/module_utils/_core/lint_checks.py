@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from . import lint_audit as audit
 from . import lint_columns as columns
 from . import lint_indexes as indexes
 from . import lint_keys as keys
 from . import lint_routines as routines
+from . import lint_row_security as row_security
+from . import lint_views as views
 from .lint_values import Check
 from .units import MB
 
@@ -112,7 +115,7 @@ CHECKS = (
     # functions and extensions
     Check(
         "security_definer_without_search_path",
-        "error",
+        "error",  # warning where not everybody may call it
         ("security",),
         "SECURITY DEFINER function without a search_path of its own",
         routines.security_definer_without_search_path,
@@ -123,5 +126,120 @@ CHECKS = (
         ("maintenance", "security"),
         "Extension older than its files on the host",
         routines.extension_older_than_available,
+    ),
+    # row security, and what shows protected tables
+    Check(
+        "row_security_disabled",
+        "error",
+        ("security",),
+        "Table with policies whose row security is disabled",
+        row_security.row_security_disabled,
+    ),
+    Check(
+        "row_security_without_policy",
+        "warning",
+        ("security", "availability"),
+        "Table with row security and no policy",
+        row_security.row_security_without_policy,
+    ),
+    Check(
+        "row_security_not_forced",
+        "warning",
+        ("security",),
+        "Table whose row security does not hold its owner",
+        row_security.row_security_not_forced,
+    ),
+    Check(
+        "row_security_only_restrictive",
+        "warning",
+        ("security", "availability"),
+        "Table with restrictive policies only",
+        row_security.row_security_only_restrictive,
+    ),
+    Check(
+        "policy_column_without_index",
+        "warning",
+        ("performance",),
+        "Column that a policy compares, without an index",
+        row_security.policy_column_without_index,
+    ),
+    Check(
+        "policy_setting_without_nullif",
+        "warning",
+        ("security", "availability"),
+        "Policy that reads a setting without NULLIF",
+        row_security.policy_setting_without_nullif,
+    ),
+    Check(
+        "policy_always_true",
+        "warning",
+        ("security",),
+        "Policy that is true for every row",
+        row_security.policy_always_true,
+    ),
+    Check(
+        "application_role_bypasses_row_security",
+        "error",
+        ("security",),
+        "Application role that policies do not hold",
+        row_security.application_role_bypasses_row_security,
+    ),
+    Check(
+        "view_bypasses_row_security",
+        "error",
+        ("security",),
+        "View that shows all rows of a protected table",
+        views.view_bypasses_row_security,
+    ),
+    Check(
+        "view_without_security_invoker",
+        "warning",
+        ("security",),
+        "View of a protected table without security_invoker",
+        views.view_without_security_invoker,
+    ),
+    Check(
+        "materialized_view_over_row_security",
+        "warning",  # error where others may read it
+        ("security",),
+        "Materialised view of a protected table",
+        views.materialized_view_over_row_security,
+    ),
+    Check(
+        "foreign_table_over_row_security",
+        "warning",
+        ("security",),
+        "Foreign table that shows rows of a protected table",
+        views.foreign_table_over_row_security,
+    ),
+    # audit
+    Check(
+        "audit_trigger_missing",
+        "error",
+        ("security", "audit"),
+        "Audited table that lost a trigger",
+        audit.audit_trigger_missing,
+        blind=audit.notes_unread,
+    ),
+    Check(
+        "audit_trigger_disabled",
+        "error",  # warning where it is not ENABLE ALWAYS
+        ("security", "audit"),
+        "Audit trigger that does not always fire",
+        audit.audit_trigger_disabled,
+    ),
+    Check(
+        "audit_partition_horizon",
+        "warning",  # error once there is none
+        ("audit", "availability"),
+        "Audit log that runs out of partitions",
+        audit.audit_partition_horizon,
+    ),
+    Check(
+        "audit_rows_in_default_partition",
+        "warning",
+        ("audit", "maintenance"),
+        "Audit log with rows in its DEFAULT partition",
+        audit.audit_rows_in_default_partition,
     ),
 )

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .index import ObservedIndex
+from .lint_row_security import serves_a_policy
 from .lint_tree import grown, wanted_by
 from .lint_values import OWN_LEFTOVERS, REINDEX_LEFTOVER, Fix, Found, Observed, Rules, path
-from .names import QualifiedName
+from .names import QualifiedName, table_text
 from .relation import ancestors
 from .schema_export import IndexParts, index_item
 
@@ -38,14 +39,9 @@ def _sound(observed: Observed) -> Iterator[tuple[QualifiedName, list[ObservedInd
             yield table, [i for i in indexes if i.valid and not i.name.startswith(OWN_LEFTOVERS)]
 
 
-def table_text(name: QualifiedName, rules: Rules) -> str:
-    """Return a table's name as the inventory would have it."""
-    return str(name).removeprefix(f"{rules.default_schema}.") if name.schema == rules.default_schema else str(name)
-
-
 def absent(index: ObservedIndex, rules: Rules) -> Mapping[str, Any]:
     """Return the declaration that an index is not to be there."""
-    item = {"table": table_text(index.table, rules), "name": index.name, "state": "absent"}
+    item = {"table": table_text(index.table, rules.default_schema), "name": index.name, "state": "absent"}
     return {"indexes": [item]}
 
 
@@ -115,8 +111,8 @@ def unused_index(observed: Observed, rules: Rules) -> Iterator[Found]:
         return
     for table, indexes in _sound(observed):
         for index in indexes:
-            needed = protection(index) or _serves_a_key(index, observed) or _awaited(index, observed)
-            if needed or _scans(index, observed):
+            serves = _serves_a_key(index, observed) or serves_a_policy(index, observed)
+            if protection(index) or serves or _awaited(index, observed) or _scans(index, observed):
                 continue
             detail = (
                 f"no query has read it for {int(days)} days; look at the standbys' own statistics, and for an index that is "

@@ -13,9 +13,9 @@ from .check_constraint import ObservedCheck
 from .foreign_key import ENDING, ForeignKey, indexes_for, uncovered
 from .index import ObservedIndex
 from .index_spec import Index
-from .lint_tree import planted
+from .lint_tree import planted, with_free_name
 from .lint_values import Fix, Found, Mismatch, Observed, Rules, Unvalidated, path
-from .names import QualifiedName, derive, short_hash
+from .names import QualifiedName, derive
 from .schema_export import IndexParts, KeyParts, check_item
 
 READS_PER_DAY = 10  # a nightly dump or report reads a table whole, and no index would help it
@@ -47,11 +47,9 @@ def _widest(key: ForeignKey, bare: Sequence[ForeignKey]) -> ForeignKey:
 
 
 def _index_for(key: ForeignKey, observed: Observed) -> Index:
-    """Return the index a key needs; a name that an unfit index has already is left to that."""
+    """Return the index a key needs."""
     (index,) = indexes_for([key])
-    if QualifiedName(key.table.schema, index.name) not in observed.indexes:
-        return index
-    return replace(index, name=derive([key.table.name, *key.columns, short_hash(index.name)[:6]], ENDING))
+    return with_free_name(index, ENDING, observed)
 
 
 def foreign_key_type_mismatch(observed: Observed, _rules: Rules) -> Iterator[Found]:

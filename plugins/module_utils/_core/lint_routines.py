@@ -18,8 +18,11 @@ def security_definer_without_search_path(observed: Observed, _rules: Rules) -> I
             "of their choice can run code as the owner. Add to the list the schemas whose names it uses; none of them may be "
             "one that others can create in"
         )
+        if routine.public:
+            detail = f"everybody may call it (PUBLIC), and it {detail}"
         fix = Fix(action, routine.name, text=routine.arguments)
-        yield Found((routine.name.schema, f"{routine.name.name}({routine.arguments})"), detail, (fix,))
+        at = (routine.name.schema, f"{routine.name.name}({routine.arguments})")
+        yield Found(at, detail, (fix,), level="error" if routine.public else "warning")
 
 
 def extension_older_than_available(observed: Observed, _rules: Rules) -> Iterator[Found]:

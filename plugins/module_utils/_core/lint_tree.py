@@ -27,6 +27,14 @@ class Wanted:
         return Fix(action, table, name, self.text, self.index, self.unique)
 
 
+def with_free_name(index: Index, ending: str, observed: Observed) -> Index:
+    """Return an index to be made; a name that an unfit one has already is left to that."""
+    if QualifiedName(index.table.schema, index.name) not in observed.indexes:
+        return index
+    names = [column.name for column in index.columns]
+    return replace(index, name=derive([index.table.name, *names, short_hash(index.name)[:6]], ending))
+
+
 def wanted_by(index: ObservedIndex, parts: IndexParts) -> Wanted:
     """Return what a partitioned table's index asks of the partitions."""
     return Wanted(_comparable(parts), index.form.unique, index.form.text)

@@ -15,8 +15,10 @@ from .check_constraint import ObservedCheck
 from .foreign_key import ForeignKey, IndexKeys
 from .index import ObservedIndex
 from .index_spec import Index
+from .lint_security_values import Audit, Security
 from .names import QualifiedName
 from .relation import Tables, ancestors
+from .row_security import PolicyForm
 from .schema_export import IndexParts
 from .units import GB
 
@@ -95,6 +97,7 @@ class Routine:
     name: QualifiedName
     arguments: str = ""
     procedure: bool = False
+    public: bool = True  # everybody may call it
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ class Observed:
     sequences: tuple[Sequence, ...] = ()
     routines: tuple[Routine, ...] = ()
     extensions: tuple[Extension, ...] = ()
+    security: Security = field(default_factory=Security)
+    audit: Audit = field(default_factory=Audit)
     statistics_days: float | None = None  # since when reads are counted; None where nobody knows
     standby: bool = False
     hidden_builds: bool = False  # another role builds an index, and which one may not be seen
@@ -179,11 +184,12 @@ class Observed:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the caller decides: where names need no schema, and how long an index has to be unused."""
+    """What the caller decides: where names need no schema, how long an index has to be unused, who the application is."""
 
     default_schema: str = "public"
     unused_index_days: int = 14
     sequential_bytes: int = 10 * GB  # read in sequential scans, from which on an index seems to be missing
+    application_roles: tuple[str, ...] = ()  # whom row security is to hold; guessed where none is named
 
 
 @dataclass(frozen=True)
@@ -197,6 +203,7 @@ class Fix:
     index: Index | None = None
     unique: bool = False
     other: QualifiedName | None = None
+    policy: PolicyForm | None = None
 
 
 @dataclass(frozen=True)

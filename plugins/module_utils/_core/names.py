@@ -240,6 +240,12 @@ def reference(text: str, *, dotted: bool) -> str:
     return ".".join(quote(part) for part in (text.split(".", 1) if dotted else [text]))
 
 
+def table_text(name: QualifiedName, default_schema: str) -> str:
+    """Return a table's name as the inventory has it: without the schema where that is the default one."""
+    text = str(name)
+    return text.removeprefix(f"{default_schema}.") if name.schema == default_schema else text
+
+
 def unusable(name: str) -> str | None:
     """Say why PostgreSQL would not keep this name as it is, or return None."""
     if not name or "\0" in name:

@@ -30,6 +30,11 @@ class PolicyForm:
     using: str
     check: str
 
+    @property
+    def written(self) -> str:
+        """Which rows may be written: what PostgreSQL takes where there is no WITH CHECK is USING."""
+        return self.check or (self.using if self.command in ("all", "update") else "")
+
     def text(self, name: str, table: QualifiedName) -> str:
         """Return the policy as one statement, for people."""
         how = "" if self.permissive else " AS RESTRICTIVE"
@@ -102,7 +107,7 @@ class Rules:
             return self.settled.get(text, text)
 
         return (one.command, one.permissive, one.roles) == (other.command, other.permissive, other.roles) and (
-            (settle(one.using), settle(one.check)) == (settle(other.using), settle(other.check))
+            (settle(one.using), settle(one.written)) == (settle(other.using), settle(other.written))
         )
 
 
@@ -113,7 +118,7 @@ def unsettled(declared: Sequence[Declared], observed: Observed) -> frozenset[tup
         there = {policy.name: policy.form for policy in _policies(item, observed)}
         for policy, form in zip(item.protected.policies, item.forms, strict=True):
             other = there.get(policy.name)
-            for mine, theirs in ((form.using, other.using), (form.check, other.check)) if other else ():
+            for mine, theirs in ((form.using, other.using), (form.written, other.written)) if other else ():
                 if mine != theirs:
                     found |= {(item.protected.table, text) for text in (mine, theirs) if text}
     return frozenset(found)

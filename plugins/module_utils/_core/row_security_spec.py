@@ -194,6 +194,11 @@ def _policy(raw: Mapping[str, Any], application_roles: tuple[str, ...]) -> Polic
     return Policy(name, command, restrictive, roles, using, check, None if comment is None else str(comment))
 
 
+def bare_setting(text: str) -> bool:
+    """Whether an expression calls current_setting() without NULLIF around it."""
+    return len(_BARE_SETTING.findall(text)) > len(_GUARDED_SETTING.findall(text))
+
+
 def _faults(protected: Protected) -> list[str]:
     """Say what would make these policies useless or dangerous, whatever the server thinks of them."""
     if not protected.present:
@@ -209,7 +214,7 @@ def _faults(protected: Protected) -> list[str]:
         )
     for policy in protected.policies:
         for text in {policy.using, policy.check}:
-            if len(_BARE_SETTING.findall(text)) > len(_GUARDED_SETTING.findall(text)):
+            if bare_setting(text):
                 found.append(
                     f"policy {policy.name}: current_setting() without NULLIF(current_setting('…', true), ''): once set in "
                     "a session, an unset setting is an empty text, and not NULL"

@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .check_constraint import ObservedCheck
 from .foreign_key import OWNER as FOREIGN_KEY_OWNER
 from .index import ObservedIndex
-from .names import QualifiedName, quote
+from .names import QualifiedName, quote, table_text
 from .plan import owner_of, without_marker
 from .relation import Tables, ancestors
+from .row_security import ObservedTable
+from .schema_export_security import Exported, export_row_security, export_views
+from .view import ObservedView
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ class Found:
     parts: Mapping[QualifiedName, IndexParts]
     checks: Mapping[tuple[QualifiedName, str], ObservedCheck]
     bare_foreign_keys: int  # without an index
+    views: Mapping[QualifiedName, ObservedView] = field(default_factory=dict)
+    protected: Mapping[QualifiedName, ObservedTable] = field(default_factory=dict)
+    per_row: frozenset[str] = frozenset()  # functions that policies call for each row
+    contexts: tuple[QualifiedName, ...] = ()  # functions that module row_security made
+    logs: frozenset[QualifiedName] = frozenset()  # of module audit
+
+    def exported(self, name: QualifiedName, schemas: Sequence[str]) -> bool:
+        """Whether what hangs on a relation is the user's, and asked for."""
+        return name.schema in schemas and not self.logs & {name, *ancestors(name, self.tables)}
 
 
 def export(found: Found, schemas: Sequence[str], default_schema: str) -> Export:
@@ -65,30 +77,48 @@ def export(found: Found, schemas: Sequence[str], default_schema: str) -> Export:
 
     Names in `default_schema` are written without it. Foreign keys are answered by `create` where every one has an index.
     """
+    chosen_views = [view for name, view in found.views.items() if found.exported(name, schemas)]
+    chosen_tables = [there for name, there in found.protected.items() if found.exported(name, schemas)]
+    indexes, no_indexes = _indexes(found, schemas, default_schema)
+    checks, no_checks = _checks(found, schemas, default_schema)
+    views, no_views = export_views(chosen_views, default_schema)
+    protected, not_protected = export_row_security(chosen_tables, found.per_row, default_schema)
+    items = {
+        "indexes": indexes,
+        "foreign_key_indexes": "report" if found.bare_foreign_keys else "create",
+        "check_constraints": checks,
+        "views": views,
+        "row_security": {"tables": protected},
+    }
+    functions = [f"function {name}: declare row_security.context" for name in found.contexts if name.schema in schemas]
+    return Export(items, (*no_indexes, *no_checks, *no_views, *not_protected, *functions))
+
+
+def _indexes(found: Found, schemas: Sequence[str], default_schema: str) -> Exported:
+    items: list[dict[str, Any]] = []
     skipped: list[str] = []
-    found_indexes = []
     for key, index in sorted(found.indexes.items()):
-        if index.table.schema not in schemas or index.constraint or index.parent:
+        if index.constraint or index.parent or not found.exported(index.table, schemas):
             continue
         reason = _why_not(index, found)
         if reason:
             skipped.append(f"index {key}: {reason}")
         elif owner_of(index.comment) != FOREIGN_KEY_OWNER:
-            found_indexes.append(index_item(index, found.parts[key], default_schema))
-    found_checks = []
+            items.append(index_item(index, found.parts[key], default_schema))
+    return items, skipped
+
+
+def _checks(found: Found, schemas: Sequence[str], default_schema: str) -> Exported:
+    items: list[dict[str, Any]] = []
+    skipped: list[str] = []
     for (table, name), check in sorted(found.checks.items()):
-        if table.schema not in schemas or check.inherited:
+        if check.inherited or not found.exported(table, schemas):
             continue
         if check.enforced:
-            found_checks.append(check_item(check, default_schema))
+            items.append(check_item(check, default_schema))
         else:
             skipped.append(f"check constraint {name} on {table}: it is not enforced")
-    items = {
-        "indexes": found_indexes,
-        "foreign_key_indexes": "report" if found.bare_foreign_keys else "create",
-        "check_constraints": found_checks,
-    }
-    return Export(items, tuple(skipped))
+    return items, skipped
 
 
 def _why_not(index: ObservedIndex, found: Found) -> str:
@@ -102,12 +132,6 @@ def _why_not(index: ObservedIndex, found: Found) -> str:
     return f"the parent's {twin.key} is the same for every partition" if twin else ""
 
 
-def _table(name: QualifiedName, default_schema: str) -> str:
-    """Return a table's name as the inventory would have it."""
-    text = str(name)
-    return text.removeprefix(f"{default_schema}.") if name.schema == default_schema else text
-
-
 def _pairs(options: Sequence[str]) -> dict[str, str]:
     return dict(option.split("=", 1) for option in options)
 
@@ -116,7 +140,7 @@ def index_item(index: ObservedIndex, parts: IndexParts, default_schema: str) -> 
     """Return one index as an item of module indexes; what is PostgreSQL's default is left out."""
     written = without_marker(index.comment)
     item: dict[str, Any] = {
-        "table": _table(index.table, default_schema),
+        "table": table_text(index.table, default_schema),
         "name": index.name,
         "columns": [_column(key) for key in parts.keys],
         "method": parts.method if parts.method != "btree" else "",
@@ -150,7 +174,7 @@ def check_item(check: ObservedCheck, default_schema: str) -> dict[str, Any]:
     """Return one CHECK constraint as an item of module check_constraints."""
     no_inherit = check.text.endswith(" NO INHERIT")
     item: dict[str, Any] = {
-        "table": _table(check.table, default_schema),
+        "table": table_text(check.table, default_schema),
         "name": check.name,
         "expression": check.text.removesuffix(" NO INHERIT").removeprefix("CHECK (").removesuffix(")"),
     }

@@ -90,7 +90,7 @@ def plan_schema(items: Items, contents: Mapping[str, str]) -> SchemaPlan:
             continue
         where = f"pgstead_databases[{position}]"
         base = _base(item)
-        found.call("databases", base)
+        found.call("databases", base, application_roles=_application_roles(item))
         _migration(found, where, item, base, contents)
         for kind in KINDS:
             _kind(found, where, kind, item.get(kind), base)
@@ -170,6 +170,11 @@ def _foreign_keys(found: _Found, where: str, raw: Any, base: Call) -> None:
     found.call("foreign_key_indexes", base, **full)
 
 
+def _application_roles(item: Mapping[str, Any]) -> list[str]:
+    name = (item.get("application_role") or {}).get("name")
+    return [str(name)] if name else []
+
+
 def _row_security(found: _Found, where: str, item: Mapping[str, Any], base: Call) -> None:
     raw = item.get("row_security")
     if raw is None:
@@ -181,8 +186,7 @@ def _row_security(found: _Found, where: str, item: Mapping[str, Any], base: Call
     tables = raw["tables"]
     nameless = [Problem(f"tables[{n}]", "needs name") for n, one in enumerate(tables) if not _named(one)]
     carried, problems = context(raw.get("context"), str(base["schema"]))
-    application = (item.get("application_role") or {}).get("name")
-    roles = (str(application),) if application else ()
+    roles = tuple(_application_roles(item))
     around = Surroundings(carried, roles, None, str(base["schema"]))
     found.blame(place, [*problems, *(nameless or protected_tables(tables, around)[1])])
     found.call("row_security", base, context=raw.get("context"), application_roles=list(roles), tables=tables)

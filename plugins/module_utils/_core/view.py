@@ -20,6 +20,9 @@ from .view_spec import View
 KIND = "view"
 OWNER = "views"
 STRONG = "AccessExclusiveLock"
+_SWITCHES = ("security_barrier", "security_invoker")
+# every spelling that the server takes for false; it keeps what was written
+_OFF = frozenset(word[:length] for word in ("false", "no", "off", "0") for length in range(1, 6)) - {"o"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class ObservedView:
     grants: tuple[tuple[str, str, bool], ...] = ()  # (role, privilege, with grant option)
     indexes: tuple[tuple[str, str], ...] = ()  # of a materialised view: (name, definition from USING on, or UNIQUE …)
     dependants: frozenset[QualifiedName] = frozenset()  # views that are made of it
+    storage: tuple[str, ...] = ()  # of a materialised view: name=value
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,18 @@ class Rules:
     def same(self, one: ViewForm, other: ViewForm) -> bool:
         """Whether two forms are one view."""
         return (one.materialized, one.options) == (other.materialized, other.options) and self.same_text(one, other)
+
+
+def options_of(written: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return a view's options (name=value, as somebody wrote them) in the words of a declaration, without what is off."""
+    found = []
+    for name, _, value in sorted(option.partition("=") for option in written):
+        word = value.lower()
+        if name not in _SWITCHES:
+            found.append((name, word))
+        elif word not in _OFF:
+            found.append((name, "true"))
+    return tuple(found)
 
 
 def temporary_name(name: QualifiedName) -> QualifiedName:

@@ -23,10 +23,12 @@ WHERE n.nspname = 'pgstead' AND c.relname IN ('made', 'loaded')
 """
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS pgstead;
+GRANT USAGE ON SCHEMA pgstead TO pg_monitor;
 CREATE TABLE IF NOT EXISTS pgstead.made (
     kind text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, name text NOT NULL,
     since timestamptz NOT NULL DEFAULT pg_catalog.now(), PRIMARY KEY (kind, schema_name, table_name, name));
 COMMENT ON TABLE pgstead.made IS 'Objects that pgstead.ops made: one that is gone was dropped by somebody else';
+GRANT SELECT ON pgstead.made TO pg_monitor;
 CREATE TABLE IF NOT EXISTS pgstead.loaded (
     what text NOT NULL, sha256 text NOT NULL, at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (what, sha256));
@@ -36,6 +38,12 @@ _MADE = """
 SELECT schema_name, table_name, name, pg_catalog.to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI"Z"')
 FROM pgstead.made WHERE kind = %s
 """
+_READABLE = """
+SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'pgstead' AND c.relname = 'made'
+"""
+_NOTED = "SELECT DISTINCT schema_name, table_name FROM pgstead.made WHERE kind = %s"
 
 
 def prepare(connection: Any) -> None:
@@ -74,6 +82,15 @@ def made(connection: Any, kind: str) -> dict[tuple[QualifiedName, str], str]:
     return {
         (QualifiedName(schema, table), name): since for schema, table, name, since in rows(connection, _MADE, (kind,))
     }
+
+
+def noted(connection: Any, kind: str) -> frozenset[QualifiedName] | None:
+    """Return the tables on which the collection made objects of a kind; None where this role may not read that."""
+    readable = rows(connection, _READABLE)
+    if readable == [(False,)]:
+        return None
+    found = rows(connection, _NOTED, (kind,)) if readable else []
+    return frozenset(QualifiedName(schema, table) for schema, table in found)
 
 
 def remember(kind: str, table: QualifiedName, name: str) -> str:

@@ -21,6 +21,8 @@ from .check_constraint import read_checks
 from .connection import Target, connect, driver, execute, rows
 from .foreign_key import read_foreign_keys, read_serving
 from .index import read_indexes
+from .lint_audit import read_audit
+from .lint_security import read_security, unknown_roles
 from .schema_export import read_parts
 from .session import LOCK_CLASS, LOCK_SCHEMA
 from .tables import OUTSIDE, read_tables
@@ -151,7 +153,8 @@ WHERE {OUTSIDE}
 ORDER BY 1, 2, 3, 4
 """
 _ROUTINES = f"""
-SELECT n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid), p.prokind = 'p'
+SELECT n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid), p.prokind = 'p',
+       pg_catalog.has_function_privilege('public', p.oid, 'EXECUTE')
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE p.prosecdef AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c LIKE 'search_path=%')
   AND NOT {_OF_EXTENSION.format(catalogue="pg_catalog.pg_proc", oid="p.oid")} AND {OUTSIDE}
@@ -170,12 +173,12 @@ ORDER BY 1, 2
 """
 
 
-def read_lint(target: Target, schemas: Sequence[str]) -> Observed:
-    """Return everything that the lint looks at. Raises SpecError for a schema that is not there."""
+def read_lint(target: Target, schemas: Sequence[str], application_roles: Sequence[str] = ()) -> Observed:
+    """Return everything that the lint looks at. Raises SpecError for a schema or role that is not there."""
     with connect(target) as connection:
         for _ in range(TRIES):
             with _reading(connection):
-                found = _unless_gone(connection, schemas)
+                found = _unless_gone(connection, schemas, application_roles)
             if found:
                 return found
     raise StatementFailed(
@@ -183,13 +186,13 @@ def read_lint(target: Target, schemas: Sequence[str]) -> Observed:
     )
 
 
-def _unless_gone(connection: Any, schemas: Sequence[str]) -> Observed | None:
+def _unless_gone(connection: Any, schemas: Sequence[str], roles: Sequence[str]) -> Observed | None:
     """Return what was observed, or nothing where a relation went meanwhile.
 
     The transaction still sees its row, but the server's own functions answer NULL for it.
     """
     try:
-        found = _observed(connection, schemas)
+        found = _observed(connection, schemas, roles)
     except (AttributeError, KeyError, TypeError):
         ((gone,),) = rows(connection, _GONE)
         if gone:
@@ -199,17 +202,19 @@ def _unless_gone(connection: Any, schemas: Sequence[str]) -> Observed | None:
     return None if gone else found
 
 
-def _observed(connection: Any, schemas: Sequence[str]) -> Observed:
+def _observed(connection: Any, schemas: Sequence[str], roles: Sequence[str]) -> Observed:
     ((today, standby, days, hidden, running, known),) = rows(connection, _SERVER)
     problems = [Problem("schemas", f"there is no schema {name}") for name in schemas if name not in known]
+    problems += [Problem("application_roles", f"there is no role {name}") for name in unknown_roles(connection, roles)]
     if problems:
         raise SpecError(problems)
     facts, not_null = _facts(connection)
+    indexes = read_indexes(connection)
     return Observed(
         today=today,
         tables=read_tables(connection),
         facts=facts,
-        indexes=read_indexes(connection),
+        indexes=indexes,
         parts=read_parts(connection),
         not_null=not_null,
         index_scans={QualifiedName(schema, name): scans for schema, name, scans in rows(connection, _SCANS)},
@@ -224,13 +229,15 @@ def _observed(connection: Any, schemas: Sequence[str]) -> Observed:
         ),
         sequences=_sequences(connection),
         routines=tuple(
-            values.Routine(QualifiedName(schema, name), arguments, procedure)
-            for schema, name, arguments, procedure in rows(connection, _ROUTINES)
+            values.Routine(QualifiedName(schema, name), arguments, procedure, public)
+            for schema, name, arguments, procedure, public in rows(connection, _ROUTINES)
         ),
         extensions=tuple(
             values.Extension(QualifiedName(schema, name), installed, available)
             for schema, name, installed, available in rows(connection, _EXTENSIONS)
         ),
+        security=read_security(connection, roles, indexes),
+        audit=read_audit(connection),
         statistics_days=days,
         standby=standby,
         hidden_builds=hidden,

@@ -65,6 +65,13 @@ def _search_path(kind: str) -> Callable[[Fix], tuple[str, ...]]:
     return render
 
 
+def _alter_policy(fix: Fix) -> tuple[str, ...]:
+    assert fix.policy
+    using = f" USING ({fix.policy.using})" if fix.policy.using else ""
+    check = f" WITH CHECK ({fix.policy.check})" if fix.policy.check else ""
+    return (f"ALTER POLICY {quote(fix.name)} ON {fix.on.sql}{using}{check}",)
+
+
 _RENDERERS: Mapping[str, Callable[[Fix], tuple[str, ...]]] = {
     "create_index": lambda fix: _create(fix, "CONCURRENTLY ", ""),
     "create_index_only": lambda fix: _create(fix, "", "ONLY "),
@@ -76,6 +83,11 @@ _RENDERERS: Mapping[str, Callable[[Fix], tuple[str, ...]]] = {
     "primary_key": _primary_key,
     "identity": _identity,
     "sequence_type": lambda fix: (f"ALTER SEQUENCE {fix.on.sql} AS {fix.text}",),
+    "enable_row_security": lambda fix: (f"ALTER TABLE {fix.on.sql} ENABLE ROW LEVEL SECURITY",),
+    "force_row_security": lambda fix: (f"ALTER TABLE {fix.on.sql} FORCE ROW LEVEL SECURITY",),
+    "alter_policy": _alter_policy,
+    "security_invoker": lambda fix: (f"ALTER VIEW {fix.on.sql} SET (security_invoker = true)",),
+    "enable_trigger": lambda fix: (f"ALTER TABLE {fix.on.sql} ENABLE ALWAYS TRIGGER {quote(fix.name)}",),
     "function_search_path": _search_path("FUNCTION"),
     "procedure_search_path": _search_path("PROCEDURE"),
     "update_extension": lambda fix: (f"ALTER EXTENSION {quote(fix.on.name)} UPDATE TO {literal(fix.text)}",),

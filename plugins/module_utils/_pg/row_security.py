@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .._core.names import QualifiedName, literal, quote
-from .._core.plan import Change, with_marker
+from .._core.plan import MARKER, Change, with_marker
 from .._core.row_security import KIND, OWNER, ObservedPolicy, ObservedTable, PolicyForm, Step
 from .._core.row_security_spec import Context, Policy
+from .._core.schema_export_security import policy_calls
 from .canonical import Trial, enclosed
 from .connection import rows
 from .ledger import forget, remember
@@ -61,6 +62,14 @@ _FUNCTION = """
 SELECT p.prosrc, coalesce(p.proconfig, ARRAY[]::text[]), p.prosecdef
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname = %s AND p.proname = %s AND pg_catalog.pg_get_function_identity_arguments(p.oid) = %s
+"""
+_CONTEXTS = f"""
+SELECT n.nspname, p.proname
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_description d ON d.objoid = p.oid AND d.classoid = 'pg_catalog.pg_proc'::regclass
+WHERE pg_catalog.right(d.description, {len(MARKER + OWNER)}) = '{MARKER}{OWNER}' AND {OUTSIDE}
+ORDER BY 1, 2
 """
 _COMMANDS = {"*": "all", "r": "select", "a": "insert", "w": "update", "d": "delete"}
 ARGUMENTS = "user_id text, user_role text"
@@ -131,6 +140,17 @@ def not_immutable(connection: Any, names: Sequence[str]) -> frozenset[str]:
         for name, function in bare.items()
         if ((name.split(".", 1)[0].strip('"') if "." in name else "pg_catalog"), function) in found
     )
+
+
+def called_per_row(connection: Any, tables: Iterable[ObservedTable]) -> frozenset[str]:
+    """Return the functions that policies call for each row, although one call would do for all."""
+    calls = {call for there in tables for policy in there.policies for call in policy_calls(policy)}
+    return not_immutable(connection, sorted(calls)) if calls else frozenset()
+
+
+def read_contexts(connection: Any) -> tuple[QualifiedName, ...]:
+    """Return the functions that module row_security made to set a context."""
+    return tuple(QualifiedName(schema, name) for schema, name in rows(connection, _CONTEXTS))
 
 
 def read_tried(connection: Any, names: Sequence[str]) -> Mapping[str, str]:

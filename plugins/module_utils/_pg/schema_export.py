@@ -14,7 +14,10 @@ from .check_constraint import read_checks
 from .connection import Target, connect, execute, rows
 from .foreign_key import read_foreign_keys, read_serving
 from .index import read_indexes
+from .lint_audit import read_logs
+from .row_security import called_per_row, read_contexts, read_policies
 from .tables import OUTSIDE, read_tables
+from .view import read_views
 
 # An operator class is the default one unless another is that for the column's very type (citext among texts).
 _KEYS = f"""
@@ -57,8 +60,20 @@ def read_export(target: Target, schemas: Sequence[str], default_schema: str) -> 
     with connect(target) as connection:
         execute(connection, "SET search_path = ''; SET default_transaction_read_only = on")
         tables = read_tables(connection)
-        bare = uncovered(read_foreign_keys(connection), read_serving(connection), frozenset())
-        found = Found(tables, read_indexes(connection), read_parts(connection), read_checks(connection), len(bare))
+        indexes = read_indexes(connection)
+        protected = read_policies(connection)
+        found = Found(
+            tables=tables,
+            indexes=indexes,
+            parts=read_parts(connection),
+            checks=read_checks(connection),
+            bare_foreign_keys=len(uncovered(read_foreign_keys(connection), read_serving(connection), frozenset())),
+            views=read_views(connection, indexes),
+            protected=protected,
+            per_row=called_per_row(connection, protected.values()),
+            contexts=read_contexts(connection),
+            logs=frozenset(read_logs(connection)),
+        )
     return export(found, schemas or sorted({name.schema for name in tables}), default_schema)
 
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .._core.index import ObservedIndex
 from .._core.names import QualifiedName, literal, quote, short_hash
 from .._core.plan import Change
-from .._core.view import KIND, ObservedView, Step, ViewForm, temporary_name
+from .._core.view import KIND, ObservedView, Step, ViewForm, options_of, temporary_name
 from .._core.view_spec import View
 from .canonical import Answer, path_of, tagged, trial_name
 from .connection import driver, execute, rows
@@ -48,10 +49,12 @@ WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() AND c.relkind = 'v'
 """
 
 
-def read_views(connection: Any) -> dict[QualifiedName, ObservedView]:
-    """Return every view and materialised view that belongs to no extension."""
+def read_views(
+    connection: Any, known: Mapping[QualifiedName, ObservedIndex] | None = None
+) -> dict[QualifiedName, ObservedView]:
+    """Return every view and materialised view that belongs to no extension; `known` are all indexes, where read before."""
     indexes: dict[QualifiedName, list[tuple[str, str]]] = {}
-    for index in read_indexes(connection).values():
+    for index in (read_indexes(connection) if known is None else known).values():
         text = ("UNIQUE " if index.form.unique else "") + index.form.text
         indexes.setdefault(index.table, []).append((index.name, text))
     found = {}
@@ -59,16 +62,17 @@ def read_views(connection: Any) -> dict[QualifiedName, ObservedView]:
         connection, _VIEWS
     ):
         key = QualifiedName(schema, name)
-        pairs = sorted(tuple(option.split("=", 1)) for option in options)
+        own = () if materialized else options_of(options)
         found[key] = ObservedView(
             key,
-            ViewForm(_text(text), _pairs(columns), tuple((k, v) for k, v in pairs), materialized),
+            ViewForm(_text(text), _pairs(columns), own, materialized),
             owner,
             comment,
             populated,
             tuple((role, privilege, grantable == "true") for role, privilege, grantable in grants),
             tuple(indexes.get(key, ())),
             frozenset(QualifiedName(*parts) for parts in above),
+            tuple(sorted(options)) if materialized else (),
         )
     return found
 
@@ -146,11 +150,13 @@ def _attempt(connection: Any, name: QualifiedName, query: str, path: str) -> Ans
 
 
 def _real(text: str, views: Sequence[View]) -> str:
-    """Name the real siblings where the trial named temporary ones, which are always found without a schema."""
+    """Name the real siblings where the trial named temporary ones, which are always found without a schema.
+
+    The server begins a line with each FROM and JOIN; within one, FROM belongs to a function (EXTRACT, TRIM) or an operator.
+    """
     for view in views:
-        text = re.sub(
-            rf"((?:FROM|JOIN) \(*){re.escape(quote(view.name.name))}(?![\w\".$])", rf"\g<1>{view.name.sql}", text
-        )
+        sibling, real = re.escape(quote(view.name.name)), view.name.sql.replace("\\", "\\\\")
+        text = re.sub(rf"(\n *(?:FROM|(?:[A-Z]+ )*JOIN) \(*){sibling}(?![\w\".$])", rf"\g<1>{real}", text)
     return _text(text)
 
 

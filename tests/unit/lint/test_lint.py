@@ -45,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "minimum_size": {},
     "unused_index_days": 14,
     "missing_index_reads": "10GB",
+    "application_roles": [],
 }
 
 
