@@ -169,11 +169,11 @@ def test_concurrent_writers_leave_one_unbroken_trail(trail: Server) -> None:
         thread.join()
     assert failed == []
     for record in ("1", "2"):
-        trail = ask(
+        found = ask(
             trail, f"SELECT old, new FROM audit.trail('public', 'orders', '{record}') WHERE operation = 'UPDATE'"
         )
-        assert [new["total"] for _old, new in trail] == list(range(1, 101))
-        assert [old["total"] for old, _new in trail] == list(range(100))
+        assert [new["total"] for _old, new in found] == list(range(1, 101))
+        assert [old["total"] for old, _new in found] == list(range(100))
 
 
 def test_role_and_context_are_those_of_the_moment(trail: Server) -> None:
