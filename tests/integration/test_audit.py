@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from typing import Any
 
 import psycopg2
@@ -12,13 +9,13 @@ import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import PgsteadError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import connect
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Executor
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.tables import read_tables
 
 from .audit_world import DECLARED, ORDERS, actions, ask, client, declare, entries, month, place, write
 from .conftest import Server
 from .schema import interrupted
 from .test_modules import call, examples
+from .test_schema_interruptions import killed_after_one_step
 
 TABLE_STEPS = [("attach", "orders"), ("attach", "lines"), ("attach", "events")]
 
@@ -319,28 +316,10 @@ def test_the_owner_itself_cannot_rewrite_the_log(trail: Server) -> None:
                 cursor.execute(statement)
 
 
-def killed_after_one_step(server: Server) -> None:
-    """Declare in a process of its own, and kill it where it has just finished its first step."""
-    whole = Executor.carry_out
-
-    def carry_out(executor: Executor, *words: Any) -> None:
-        whole(executor, *words)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def dies() -> None:
-        Executor.carry_out = carry_out  # type: ignore[method-assign]
-        declare(server)
-
-    process = multiprocessing.get_context("fork").Process(target=dies)
-    process.start()
-    process.join(20)
-    assert process.exitcode == -signal.SIGKILL
-
-
 def test_a_run_killed_after_any_step_is_continued_with_the_next(bare: Server) -> None:
     left = actions(declare(bare, check=True))
     while left:
-        killed_after_one_step(bare)
+        killed_after_one_step(lambda _items: declare(bare), [])
         following = actions(declare(bare, check=True))
         assert following == left[1:]
         left = following
