@@ -41,7 +41,7 @@ RETURN = r"""
 export:
   description:
     - Items by key of C(pgstead_databases) - C(indexes), C(foreign_key_indexes), C(check_constraints), C(views),
-      C(row_security).
+      C(row_security), C(audit).
   type: dict
   returned: success
 left_out:
@@ -72,6 +72,7 @@ def job(params: Mapping[str, Any], _context: Context) -> Outcome:
     found = read_export(target(params), params["schemas"], params["schema"])
     counts = {kind.replace("_", " "): len(items) for kind, items in found.items.items() if isinstance(items, list)}
     counts["protected tables"] = len(found.items["row_security"]["tables"])
+    counts["audited tables"] = len(found.items.get("audit", {"tables": ()})["tables"])
     message = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     return Outcome(False, {"export": dict(found.items), "left_out": list(found.skipped), "msg": message})
 

@@ -365,3 +365,17 @@ def test_a_second_log_of_another_name(trail: Server) -> None:
 
 def test_the_declaration_of_these_tests_is_whole() -> None:
     assert {item["name"] for item in DECLARED["tables"]} == {name for _action, name in TABLE_STEPS}
+
+
+def test_the_export_of_an_audit_changes_nothing_when_it_is_applied(trail: Server) -> None:
+    found = call(trail, "schema_export_info", {"login_db": "trail"})
+    audit = found.data["export"]["audit"]
+    assert audit == {"tables": [{"name": "events"}, {"name": "lines"}, ORDERS], "readers": ["auditor"]}
+    assert found.data["left_out"] == [
+        (
+            "audit: declare row_security.context as its triggers have it, {user: app.user_id, role: app.user_role}, and its "
+            "retention, which is not in the database"
+        )
+    ]
+    again = declare(trail, check=True, **audit)
+    assert (again.changed, again.diff) == (False, [])

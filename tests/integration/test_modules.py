@@ -215,7 +215,7 @@ def test_export_of_a_large_schema_applies_without_change_before_and_after_dump_a
     server.restore("restored", server.dump("large"))
     found = call(server, "schema_export_info", {"login_db": "large"})
     assert (found.data["msg"], found.data["left_out"]) == (
-        "480 indexes, 240 check constraints, 0 views, 0 protected tables",
+        "480 indexes, 240 check constraints, 0 views, 0 protected tables, 0 audited tables",
         [],
     )
     for database in ("large", "restored"):

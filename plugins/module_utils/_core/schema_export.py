@@ -15,6 +15,7 @@ from .names import QualifiedName, quote, table_text
 from .plan import owner_of, without_marker
 from .relation import Tables, ancestors
 from .row_security import ObservedTable
+from .schema_export_audit import Readers, Triggers, export_audit
 from .schema_export_security import Exported, export_row_security, export_views
 from .view import ObservedView
 
@@ -66,6 +67,8 @@ class Found:
     per_row: frozenset[str] = frozenset()  # functions that policies call for each row
     contexts: tuple[QualifiedName, ...] = ()  # functions that module row_security made
     logs: frozenset[QualifiedName] = frozenset()  # of module audit
+    audit_triggers: Triggers = field(default_factory=dict)
+    audit_readers: Readers = field(default_factory=dict)
 
     def exported(self, name: QualifiedName, schemas: Sequence[str]) -> bool:
         """Whether what hangs on a relation is the user's, and asked for."""
@@ -83,15 +86,17 @@ def export(found: Found, schemas: Sequence[str], default_schema: str) -> Export:
     checks, no_checks = _checks(found, schemas, default_schema)
     views, no_views = export_views(chosen_views, default_schema)
     protected, not_protected = export_row_security(chosen_tables, found.per_row, default_schema)
+    audit, not_audited = export_audit(found.audit_triggers, found.audit_readers, schemas, default_schema)
     items = {
         "indexes": indexes,
         "foreign_key_indexes": "report" if found.bare_foreign_keys else "create",
         "check_constraints": checks,
         "views": views,
         "row_security": {"tables": protected},
+        **({"audit": audit} if audit else {}),
     }
     functions = [f"function {name}: declare row_security.context" for name in found.contexts if name.schema in schemas]
-    return Export(items, (*no_indexes, *no_checks, *no_views, *not_protected, *functions))
+    return Export(items, (*no_indexes, *no_checks, *no_views, *not_protected, *functions, *not_audited))
 
 
 def _indexes(found: Found, schemas: Sequence[str], default_schema: str) -> Exported:

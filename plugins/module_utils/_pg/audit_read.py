@@ -11,7 +11,7 @@ from typing import Any
 from .._core.audit import ROW_TRIGGER, TRUNCATE_TRIGGER, Columns, ObservedTrigger, TriggerForm
 from .._core.audit_log import KIND, OWNER, Guarded, Home, Log, Made, ObservedRoutine, Partition, Routine
 from .._core.audit_partition import Range
-from .._core.audit_spec import Audit
+from .._core.audit_spec import TABLE, Audit
 from .._core.names import QualifiedName, quote
 from .._core.plan import owner_of
 from . import ledger
@@ -134,6 +134,15 @@ JOIN pg_catalog.pg_proc f ON f.oid = g.tgfoid
 JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
 WHERE g.tgname IN ('{ROW_TRIGGER}', '{TRUNCATE_TRIGGER}') AND g.tgparentid = 0 AND {OUTSIDE}
 """
+_READERS = f"""
+SELECT n.nspname, c.relname, g.rolname
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) x
+JOIN pg_catalog.pg_roles g ON g.oid = x.grantee
+WHERE c.relkind = 'p' AND c.relname = '{TABLE}' AND x.privilege_type = 'SELECT' AND g.oid <> c.relowner
+ORDER BY 1, 2, 3
+"""
 _ROLES = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)"
 
 
@@ -237,6 +246,14 @@ def read_triggers(connection: Any) -> dict[tuple[QualifiedName, str], ObservedTr
     for schema, table, name, kind, home, function, arguments, plain, enabled, comment in rows(connection, _TRIGGERS):
         form = TriggerForm(kind, QualifiedName(home, function), tuple(arguments), plain)
         found[QualifiedName(schema, table), name] = ObservedTrigger(form, enabled, comment)
+    return found
+
+
+def read_readers(connection: Any) -> dict[QualifiedName, list[str]]:
+    """Return who besides its owner may read each table that is called as an audit log is."""
+    found: dict[QualifiedName, list[str]] = {}
+    for schema, table, role in rows(connection, _READERS):
+        found.setdefault(QualifiedName(schema, table), []).append(role)
     return found
 
 

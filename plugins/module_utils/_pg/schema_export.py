@@ -10,6 +10,7 @@ from typing import Any
 from .._core.foreign_key import uncovered
 from .._core.names import QualifiedName
 from .._core.schema_export import Export, Found, IndexParts, KeyParts, export, qualified
+from .audit_read import read_readers, read_triggers
 from .check_constraint import read_checks
 from .connection import Target, connect, execute, rows
 from .foreign_key import read_foreign_keys, read_serving
@@ -73,6 +74,8 @@ def read_export(target: Target, schemas: Sequence[str], default_schema: str) -> 
             per_row=called_per_row(connection, protected.values()),
             contexts=read_contexts(connection),
             logs=frozenset(read_logs(connection)),
+            audit_triggers=read_triggers(connection),
+            audit_readers=read_readers(connection),
         )
     return export(found, schemas or sorted({name.schema for name in tables}), default_schema)
 
