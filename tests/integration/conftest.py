@@ -74,6 +74,13 @@ class Server:
                 execute(connection, statement)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a major together, where several processes share them (pytest-xdist)."""
+    for item in items:
+        major = getattr(item, "callspec", None) and item.callspec.params.get("server")  # type: ignore[attr-defined]
+        item.add_marker(pytest.mark.xdist_group(f"PostgreSQL {major}"))
+
+
 @pytest.fixture(scope="session")
 def packages() -> Path:
     script = Path(__file__).with_name("servers.sh")

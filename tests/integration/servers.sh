@@ -10,6 +10,14 @@ if [[ -e "$target/.complete" ]]; then
     exit 0
 fi
 
+mkdir -p "${target%/*}"
+exec {lock}>"$target.lock"
+flock "$lock" # several test processes may begin at once
+if [[ -e "$target/.complete" ]]; then
+    printf '%s\n' "$target"
+    exit 0
+fi
+
 fetch_servers() {
     if ! command -v npm >/dev/null; then
         DEBIAN_FRONTEND=noninteractive apt-get update -qq
