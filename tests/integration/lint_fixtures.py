@@ -1,4 +1,4 @@
-"""Schemas with one fault each, and beside each the same without it: what test_schema_lint.py makes and reads."""
+"""Schemas with one fault each, and beside each the same without it: what the tests of the lint make and read."""
 
 from __future__ import annotations
 

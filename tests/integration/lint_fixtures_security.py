@@ -1,4 +1,4 @@
-"""The same for row security, views and audit; the roles are made by test_schema_lint.py."""
+"""The same for row security, views and audit; lint_world.py makes the roles."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import St
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import lint as reading
 
 from .conftest import Server
-from .test_schema_lint import found, lint
+from .lint_world import found, lint
 
 
 @pytest.fixture
