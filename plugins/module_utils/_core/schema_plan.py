@@ -31,9 +31,9 @@ KINDS: Mapping[str, tuple[Reader, tuple[str, ...]]] = {
     "indexes": (indexes, ("table",)),
     "views": (views, ("name",)),
 }
-# all that is carried out: tables, what must hold in them, what makes them quick, what is made of them, who sees what,
+# all that is carried out: tables, what must hold in them, what is made of them, what makes them quick, who sees what,
 # who did what
-ORDER = ("migrations", "check_constraints", "indexes", "foreign_key_indexes", "views", "row_security", "audit")
+ORDER = ("migrations", "check_constraints", "views", "indexes", "foreign_key_indexes", "row_security", "audit")
 MODES = ("create", "report")
 # the inventory's words for the module's
 AUDIT_KEYS = {
