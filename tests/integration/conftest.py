@@ -74,6 +74,7 @@ class Server:
                 execute(connection, statement)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a major together, where several processes share them (pytest-xdist)."""
     for item in items:

@@ -168,8 +168,8 @@ def test_the_access_plan_is_carried_out_once_and_then_empty(server: Server) -> N
     ],
 )
 def test_one_drift_is_one_kind_of_step(server: Server, drift: str, kind: str) -> None:
-    if look(server):
-        pytest.fail("the database was not converged before this case")
+    if found := look(server):
+        pytest.fail(f"the database was not converged before this case: {found}")
     target = Target(server.target.socket_directory, server.target.port, "shop", system_user=USER)
     with connect(target) as connection, connection.cursor() as cursor:
         cursor.execute(drift)

@@ -165,7 +165,7 @@ def test_what_cannot_be_exported_is_named(places: Server) -> None:
     assert set(data["left_out"]) == LEFT_OUT
     assert len(data["left_out"]) == len(LEFT_OUT)
     views = 14 + (places.version >= 15)
-    assert data["msg"] == f"2 indexes, 0 check constraints, {views} views, 4 protected tables"
+    assert data["msg"] == f"2 indexes, 0 check constraints, {views} views, 4 protected tables, 0 audited tables"
 
 
 def test_one_schema_can_be_exported_by_itself(places: Server) -> None:

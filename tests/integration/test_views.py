@@ -168,7 +168,7 @@ def test_a_run_killed_after_any_step_is_finished_by_those_that_follow(
             # rows that were computed before are not shown as today's
             assert following == left
             break
-        assert following == left[1:]
+        assert sorted(following) == sorted(left[1:])  # in another order, where they do not need each other
         left = following
     declare(shop, after)
     assert not declare(shop, after).changed

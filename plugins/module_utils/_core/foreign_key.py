@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import Problem
+from .index import of_a_run
 from .index_spec import Index, IndexColumn
 from .names import QualifiedName, derive, parse
 from .relation import Tables, tree
@@ -84,11 +85,12 @@ def uncovered(
 ) -> tuple[ForeignKey, ...]:
     """Return the foreign keys that no index serves; those in `own` do not count, for they are what is decided on.
 
-    An index serves a key when its first columns are the key's columns, in any order (hash: its only column).
+    An index serves a key when its first columns are the key's columns, in any order (hash: its only column). What a killed
+    run built and did not come to name serves nothing yet: the next run has to take it up.
     """
     by_table: dict[QualifiedName, list[IndexKeys]] = {}
     for index in indexes:
-        if QualifiedName(index.table.schema, index.name) not in own:
+        if not of_a_run(index.name) and QualifiedName(index.table.schema, index.name) not in own:
             by_table.setdefault(index.table, []).append(index)
     return tuple(key for key in keys if not any(serves(index, key.numbers) for index in by_table.get(key.table, ())))
 
