@@ -15,6 +15,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import 
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context, Outcome
 
 from .conftest import USER, Server
+from .test_schema_interruptions import killed_after_one_step
 
 PREFIX = "ansible_collections.pgstead.ops.plugins.modules."
 SHOP = """
@@ -182,6 +183,19 @@ def test_without_tables_the_database_is_waiting(server: Server) -> None:
     found = call(server, "indexes", {"login_db": "empty", **DECLARED})
     server.run("DROP DATABASE empty")
     assert (found.changed, found.data["waiting"]) == (False, True)
+
+
+def test_indexes_of_foreign_keys_killed_after_any_step_are_gone_on_with(shop: Server) -> None:
+    def left() -> list[tuple[str, str]]:
+        plan = call(shop, "foreign_key_indexes", {"mode": "create"}, check=True).data["plan"]
+        return [(step["action"], step["object"]) for step in plan]
+
+    steps = left()
+    assert [action for action, _ in steps] == ["build", "adopt"] * 3
+    while steps:
+        killed_after_one_step(lambda _items: call(shop, "foreign_key_indexes", {"mode": "create"}), [])
+        assert left() == steps[1:]
+        steps = steps[1:]
 
 
 def test_without_a_database_check_mode_says_what_would_follow(server: Server) -> None:

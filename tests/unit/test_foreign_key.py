@@ -14,6 +14,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.foreign_key impo
     uncovered,
     unknown,
 )
+from ansible_collections.pgstead.ops.plugins.module_utils._core.index import temporary_name
 from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
 from ansible_collections.pgstead.ops.plugins.module_utils._core.relation import Table
 
@@ -58,6 +59,8 @@ def test_indexes_of_other_tables_and_those_under_decision_do_not_count() -> None
     assert uncovered([CUSTOMER], [elsewhere], frozenset()) == (CUSTOMER,)
     assert uncovered([CUSTOMER], [here], frozenset()) == ()
     assert uncovered([CUSTOMER], [here], own) == (CUSTOMER,)
+    built = IndexKeys(ORDERS, temporary_name(ORDERS, here.name), "btree", (2,))
+    assert uncovered([CUSTOMER], [built], frozenset()) == (CUSTOMER,)
 
 
 def test_two_keys_on_the_same_columns_get_one_index() -> None:
