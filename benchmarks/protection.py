@@ -122,7 +122,7 @@ class Bench:
 
     def protected(self, *names: str) -> dict[str, Any]:
         """A declaration of row security."""
-        tables = [{"name": name, "owner_column": "tenant_id", "force": False} for name in names]
+        tables = [{"name": name, "owner_column": "tenant_id"} for name in names]
         return {"context": {"user": "app.user_id"}, "application_roles": ["visitor"], "tables": tables}
 
     def audit(self, name: str) -> dict[str, float]:

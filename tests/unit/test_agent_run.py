@@ -141,6 +141,17 @@ def test_a_run_that_is_asked_to_end_is_on_record(config: Config, said: list[tupl
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_request_that_comes_with_the_start_is_on_record_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork = os.fork
+
+    def asked_meanwhile() -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", asked_meanwhile)
+    assert within(60, lambda: time.sleep(60) or Verdict("ok")) == Verdict("failed", "ended by SIGTERM")
+
+
 def test_errors_become_failures_with_their_words() -> None:
     def refuse() -> Verdict:
         raise ConnectionFailed("cannot connect to nowhere")

@@ -30,16 +30,16 @@ class Stopped(BaseException):
 
 def within(seconds: float, work: Callable[[], Verdict]) -> Verdict:
     """Do the work in a child, and return its verdict, or what became of the child instead."""
-    with _stoppable():
+    with _requests_held_back():
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             _carry_out(seconds, work, writing)
+        os.close(writing)
         try:
-            os.close(writing)
             with suppress(OSError):  # it has ended already
                 os.setpgid(child, child)
-            with os.fdopen(reading, encoding="utf-8") as stream:
+            with _requests_heard(), os.fdopen(reading, encoding="utf-8") as stream:
                 text = stream.read()
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         except Stopped as stopped:
@@ -65,6 +65,7 @@ def _carry_out(seconds: float, work: Callable[[], Verdict], writing: int) -> NoR
         os.setpgid(0, 0)  # here and in the supervisor: whoever comes first, before anything is started or ended
         for number in (*_STOPPING, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         with os.fdopen(writing, "w", encoding="utf-8") as stream:
             stream.write(_verdict(work).as_json())
@@ -88,15 +89,29 @@ def _kill(group: int) -> None:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """Turn requests to end into Stopped, so that the run is still recorded."""
+def _requests_held_back() -> Iterator[None]:
+    """Let requests to end wait for _requests_heard: nothing is cut off before there is a child whose fate is recorded."""
 
     def stop(number: int, _frame: object) -> None:
+        for request in _STOPPING:  # one is enough: a second one must not cut off the record
+            signal.signal(request, signal.SIG_IGN)
         raise Stopped(signal.Signals(number).name)
 
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     before = {number: signal.signal(number, stop) for number in _STOPPING}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def _requests_heard() -> Iterator[None]:
+    """Turn requests to end into Stopped, also those that came before."""
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
