@@ -32,6 +32,13 @@ options:
         description: Whether its rows are kept.
         type: bool
         default: false
+      refresh:
+        description:
+          - Whether the scheduled job C(refresh_views) of role P(pgstead.ops.agent#role) fills a materialised view anew.
+            This module itself fills it when it makes it, and not again.
+          - Its readers go on while it is filled, for which it needs a unique index on columns, without a condition.
+        type: bool
+        default: false
       security_invoker:
         description: Whether it shows what its reader may see, and not what its owner may (PostgreSQL 15 and newer).
         type: bool
@@ -68,7 +75,8 @@ EXAMPLES = r"""
       - name: revenue
         materialized: true
         query: SELECT user_id, sum(total) AS total FROM open_orders GROUP BY user_id
-        comment: Refreshed every night
+        comment: Filled anew every night
+        refresh: true
 """
 
 RETURN = r"""
@@ -122,6 +130,7 @@ ARGUMENTS = {
             "name": {"type": "str", "required": True},
             "query": {"type": "str"},
             "materialized": {"type": "bool", "default": False},
+            "refresh": {"type": "bool", "default": False},
             "security_invoker": {"type": "bool", "default": False},
             "security_barrier": {"type": "bool", "default": False},
             "check_option": {"type": "str", "choices": ["local", "cascaded"]},

@@ -14,6 +14,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._agent.jobs import JOB
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import parse
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import JOBS
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_job import audited
+from ansible_collections.pgstead.ops.plugins.module_utils._core.refresh_job import refreshed
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOP: dict[str, Any] = {"name": "shop", "owner": "boss", "audit": {"tables": ["orders"], "retention": "2 years"}}
@@ -29,7 +30,7 @@ def test_an_audited_database_is_scheduled() -> None:
     data = plan({"name": "plain", "owner": "o"}, SHOP, second)
     assert data["problems"] == []
     assert data["cron"] == [{"job": "audit_partitions", "schedule": "17 3 * * *", "user": "postgres"}]
-    assert data["idle"] == []
+    assert data["idle"] == ["refresh_views"]
     assert data["config"]["jobs"] == {
         "audit_partitions": {
             "schedule": "17 3 * * *",
@@ -56,7 +57,26 @@ def test_an_audited_database_is_scheduled() -> None:
 def test_without_work_there_is_no_schedule(declared: dict[str, Any]) -> None:
     data = plan(**declared)
     assert (data["problems"], data["cron"], data["config"]["jobs"]) == ([], [], {})
-    assert data["idle"] == ["audit_partitions"]
+    assert data["idle"] == ["audit_partitions", "refresh_views"]
+
+
+def test_materialised_views_are_scheduled_by_their_whole_names() -> None:
+    kept = {"query": "SELECT 1", "materialized": True}
+    views = [
+        {"name": "sums", **kept, "refresh": True},
+        {"name": "app.sums", **kept, "refresh": True},
+        {"name": "still", **kept},
+        {"name": "gone", **kept, "refresh": True, "state": "absent"},
+        {"name": "plain", "query": "SELECT 1"},
+    ]
+    data = plan({"name": "a", "owner": "o", "views": views}, {"name": "b", "schemas": ["x", "y"], "views": views[:2]})
+    assert data["problems"] == []
+    assert data["cron"] == [{"job": "refresh_views", "schedule": "37 4 * * *", "user": "postgres"}]
+    settings = parse(json.dumps(data["config"])).jobs["refresh_views"].settings
+    assert [(item.database, [str(name) for name in item.views]) for item in refreshed(settings)] == [
+        ("a", ["public.sums", "app.sums"]),
+        ("b", ["x.sums", "app.sums"]),
+    ]
 
 
 def test_what_differs_is_laid_over_what_is_usual() -> None:
@@ -77,7 +97,10 @@ def test_the_command_accepts_what_is_planned() -> None:
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        ({"jobs": {"vacuum": {}}}, "agent_jobs.vacuum: there is no such job; there are audit_partitions"),
+        (
+            {"jobs": {"vacuum": {}}},
+            "agent_jobs.vacuum: there is no such job; there are audit_partitions, refresh_views",
+        ),
         ({"jobs": {"audit_partitions": {"hour": 3}}}, "agent_jobs.audit_partitions: {'hour': 3} is not a mapping of"),
         (
             {"jobs": {"audit_partitions": {"schedule": "@daily"}}},
@@ -98,6 +121,10 @@ def test_the_command_accepts_what_is_planned() -> None:
         (
             {"databases": [SHOP | {"audit": {"retention": "0 years"}}]},
             "pgstead_databases[0].audit.retention: '0 years'",
+        ),
+        (
+            {"databases": [SHOP | {"views": [{"name": "v", "query": "SELECT 1", "refresh": True}]}]},
+            "pgstead_databases[0].views[0] (v): refresh is for materialised views",
         ),
         ({"databases": [SHOP | {"audit": {"ahead": 1}}]}, "pgstead_databases[0].audit.ahead: 1 is not"),
         ({"databases": [SHOP | {"audit": {"ahead": True}}]}, "pgstead_databases[0].audit.ahead: True is not"),

@@ -84,6 +84,20 @@ def test_crons_own_line_works(server: Server) -> None:
     assert server.host.file(f"{RESULTS}/{JOB}.json").user == "postgres"
 
 
+def test_what_is_kept_of_a_query_is_filled_anew(server: Server) -> None:
+    count = "SELECT sum(users) FROM app.users_by_domain"
+    before = int(server.sql(count, "shop"))
+    server.sql("INSERT INTO app.users VALUES (-1, 'new@example.com')", "shop")
+    try:
+        assert int(server.sql(count, "shop")) == before
+        done = run(server, "run", "refresh_views", "--json")
+        assert done.rc == 0, done.stdout + done.stderr
+        assert list(json.loads(done.stdout)["facts"]["databases"]["shop"]["views"]) == ["app.users_by_domain"]
+        assert int(server.sql(count, "shop")) == before + 1
+    finally:
+        server.sql("DELETE FROM app.users WHERE id = -1", "shop")
+
+
 def test_root_runs_it_as_postgres_and_anybody_may_look(server: Server) -> None:
     assert run(server, "run", JOB, "--json", user="root").rc == 0
     assert server.host.file(f"{RESULTS}/{JOB}.jsonl").user == "postgres"

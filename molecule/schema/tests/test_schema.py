@@ -29,7 +29,7 @@ EXPECTED = sorted(
     [
         *("orders_user_id_created_at_idx", "orders_note_trgm_idx", "users_email_lower_key"),
         *("events_at_kind_idx", "events_2026_at_kind_idx", "events_2027_at_kind_idx", "orders_replaces_fkey_idx"),
-        "documents_tenant_rls_idx",
+        *("documents_tenant_rls_idx", "users_by_domain_key"),
         *("orders_total_not_negative", "orders_note_short", "events_kind_known"),
         *("events_kind_known", "events_kind_known"),  # of the partitions
     ]
@@ -103,7 +103,7 @@ REFUSED = {
     ),
     "an index without columns, and all else that is wrong": (
         {"more_indexes": [{"table": "orders"}], "more_checks": [{"table": "a.b.c", "name": "x", "expression": "true"}]},
-        "pgstead_databases[0].indexes[4] (orders): columns is empty",
+        "pgstead_databases[0].indexes[5] (orders): columns is empty",
     ),
     "a key that there is not": (
         {"more_indexes": [{"table": "orders", "colums": ["total"]}]},

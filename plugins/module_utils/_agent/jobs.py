@@ -9,8 +9,8 @@ from typing import Any
 
 from .._core.agent_config import Config
 from .._core.job import Verdict
-from . import audit_partitions
+from . import audit_partitions, refresh_views
 
 Job = Callable[[Config, Mapping[str, Any]], Verdict]
 
-JOBS: Mapping[str, Job] = {"audit_partitions": audit_partitions.run}
+JOBS: Mapping[str, Job] = {"audit_partitions": audit_partitions.run, "refresh_views": refresh_views.run}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .agent_config import LONGEST_DEADLINE_SECONDS, MOST_HISTORY_LINES
@@ -16,6 +16,7 @@ from .cron import schedule_problem
 from .errors import Problem
 from .inventory import number
 from .units import parse_duration_ms
+from .view_spec import views
 
 USER = "postgres"
 STATE_DIRECTORY = "/var/lib/pgstead/jobs"
@@ -23,6 +24,7 @@ SOCKET_DIRECTORY = "/var/run/postgresql"
 # what an inventory that says nothing of a job gets
 JOBS: Mapping[str, Mapping[str, Any]] = {
     "audit_partitions": {"schedule": "17 3 * * *", "deadline": "10min", "enabled": True},
+    "refresh_views": {"schedule": "37 4 * * *", "deadline": "2h", "enabled": True},
 }
 AUDIT_SCHEMA = "audit"
 _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -74,7 +76,10 @@ def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
         for name in declared
         if name not in JOBS
     ]
-    settings = {"audit_partitions": _audited(found, spec["databases"])}
+    settings = {
+        "audit_partitions": _audited(found, spec["databases"]),
+        "refresh_views": _refreshed(found, spec["databases"]),
+    }
     jobs = {}
     for name, standard in JOBS.items():
         job = _job(found, f"agent_jobs.{name}", standard, declared.get(name))
@@ -140,6 +145,21 @@ def _audited(found: _Found, items: Sequence[Mapping[str, Any]]) -> dict[str, Any
                 "ahead": found.whole(f"{where}.ahead", ahead, LEAST_AHEAD, MOST_AHEAD),
             }
         )
+    return {"databases": databases}
+
+
+def _refreshed(found: _Found, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the databases with materialised views to fill anew, and these by their whole names."""
+    databases = []
+    for position, item in enumerate(items):
+        if item.get("views") is None or (item.get("state") or "present") != "present":
+            continue
+        schema = next(iter(item.get("schemas") or ()), "public")
+        declared, problems = views(item["views"], str(schema))
+        found.problems += [replace(each, where=f"pgstead_databases[{position}].{each.where}") for each in problems]
+        names = [str(view.name) for view in declared if view.refresh and view.present]
+        if names:
+            databases.append({"database": str(item.get("name")), "views": names})
     return {"databases": databases}
 
 

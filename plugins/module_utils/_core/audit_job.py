@@ -10,11 +10,10 @@ from typing import Any
 
 from .audit_partition import LEAST_AHEAD, PartitionRule
 from .errors import SpecError
-from .job import Verdict, worst
-from .shape import TEXT, Key, faults, or_nothing, whole
+from .job import Verdict, by_database
+from .shape import TEXT, Key, each_of, or_nothing, whole
 
 MOST_MONTHS, MOST_AHEAD = 12_000, 1200
-_DATABASES: Key = (lambda value: isinstance(value, list) and bool(value), "a list with at least one database")
 _KEYS: Mapping[str, Key] = {
     "database": TEXT,
     "role": TEXT,
@@ -35,10 +34,7 @@ class Audited:
 
 def audited(settings: Mapping[str, Any]) -> tuple[Audited, ...]:
     """Read the job's settings. Raises SpecError with everything that is wrong with them."""
-    problems = faults(settings, {"databases": _DATABASES}, "settings")
-    items = settings.get("databases")
-    for position, item in enumerate(items if isinstance(items, list) else []):
-        problems += faults(item, _KEYS, f"settings.databases[{position}]")
+    items, problems = each_of(settings, "databases", "database", _KEYS, "settings")
     if problems:
         raise SpecError(problems)
     return tuple(
@@ -47,16 +43,13 @@ def audited(settings: Mapping[str, Any]) -> tuple[Audited, ...]:
             item["role"],
             PartitionRule(schema=item["schema"], retention_months=item["retention_months"], ahead=item["ahead"]),
         )
-        for item in items or ()
+        for item in items
     )
 
 
 def conclude(found: Mapping[str, Mapping[str, Any]]) -> Verdict:
     """Judge what was done, by database: a report's fields, or `error` where there is none."""
-    judged = {database: _judge(facts) for database, facts in found.items()}
-    status = worst([each for each, _words in judged.values()])
-    told = [f"{database}: {words}" for database, (each, words) in judged.items() if status == "ok" or each != "ok"]
-    return Verdict(status, "; ".join(told), {"databases": found})
+    return by_database({database: _judge(facts) for database, facts in found.items()}, found)
 
 
 def _judge(facts: Mapping[str, Any]) -> tuple[str, str]:

@@ -49,6 +49,13 @@ def worst(statuses: Sequence[str]) -> str:
     return max(statuses, key=_SEVERITY.index, default="ok")
 
 
+def by_database(judged: Mapping[str, tuple[str, str]], facts: Mapping[str, Any]) -> Verdict:
+    """Return one verdict of several databases' (status, words): all of them speak where all is well, else who is not."""
+    status = worst([each for each, _words in judged.values()])
+    told = [f"{database}: {words}" for database, (each, words) in judged.items() if status == "ok" or each != "ok"]
+    return Verdict(status, "; ".join(told), {"databases": facts})
+
+
 def result(job: str, found: Verdict, *, host: str, started: str, seconds: float, version: str) -> dict[str, Any]:
     """Return the job-result. `started` is UTC, ISO 8601."""
     return {

@@ -25,6 +25,15 @@ PATH: Key = (lambda value: isinstance(value, str) and value.startswith("/"), "an
 MAPPING: Key = (lambda value: isinstance(value, Mapping), "a mapping")
 
 
+def texts(what: str) -> Key:
+    """Accept a list of texts, at least one."""
+    accepts, _words = TEXT
+    return (
+        lambda value: isinstance(value, list) and bool(value) and all(accepts(each) for each in value),
+        f"a list with at least one {what}",
+    )
+
+
 def or_nothing(key: Key) -> Key:
     """Accept null as well."""
     accepts, words = key
@@ -45,3 +54,16 @@ def faults(raw: Any, keys: Mapping[str, Key], where: str) -> list[Problem]:
         if name in raw and not accepts(raw[name])
     ]
     return [*sorted(unknown, key=str), *missing, *wrong]
+
+
+def each_of(
+    raw: Mapping[str, Any], key: str, what: str, keys: Mapping[str, Key], where: str
+) -> tuple[list[Mapping[str, Any]], list[Problem]]:
+    """Return the mappings of a list that is all there is in `raw`, and everything wrong with it."""
+    some: Key = (lambda value: isinstance(value, list) and bool(value), f"a list with at least one {what}")
+    problems = faults(raw, {key: some}, where)
+    items = raw.get(key)
+    listed = items if isinstance(items, list) else []
+    for position, item in enumerate(listed):
+        problems += faults(item, keys, f"{where}.{key}[{position}]")
+    return listed, problems

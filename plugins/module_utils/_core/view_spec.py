@@ -26,6 +26,7 @@ class View:
     options: tuple[tuple[str, str], ...] = ()
     comment: str | None = None
     present: bool = True
+    refresh: bool = False  # by the scheduled job; no part of the definition
 
 
 def views(items: Sequence[Mapping[str, Any]], schema: str) -> tuple[tuple[View, ...], tuple[Problem, ...]]:
@@ -63,8 +64,11 @@ def _view(position: str, item: Mapping[str, Any], schema: str) -> View:
     options = _options(item)
     if materialized and options:
         raise ValueError(f"{', '.join(name for name, _ in options)}: a materialised view has no such options")
-    comment = item.get("comment")
-    return View(position, name, query, materialized, options, None if comment is None else str(comment), present)
+    refresh = bool(item.get("refresh"))
+    if refresh and not materialized:
+        raise ValueError("refresh is for materialised views: any other shows what is in its tables now")
+    comment = None if item.get("comment") is None else str(item["comment"])
+    return View(position, name, query, materialized, options, comment, present, refresh)
 
 
 def _options(item: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
