@@ -49,14 +49,10 @@ def audited(settings: Mapping[str, Any]) -> tuple[Audited, ...]:
 
 def conclude(found: Mapping[str, Mapping[str, Any]]) -> Verdict:
     """Judge what was done, by database: a report's fields, or `error` where there is none."""
-    return by_database({database: _judge(facts) for database, facts in found.items()}, found)
+    return by_database(found, _judge)
 
 
 def _judge(facts: Mapping[str, Any]) -> tuple[str, str]:
-    if facts.get("error"):
-        return "failed", str(facts["error"])
-    if facts["blocked"]:
-        return "failed", ", ".join(facts["blocked"])
     warnings = []
     if facts["default_rows"]:
         warnings.append(f"{facts['default_rows']} rows in the DEFAULT partition, which stand in the way of others")

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -49,11 +49,23 @@ def worst(statuses: Sequence[str]) -> str:
     return max(statuses, key=_SEVERITY.index, default="ok")
 
 
-def by_database(judged: Mapping[str, tuple[str, str]], facts: Mapping[str, Any]) -> Verdict:
-    """Return one verdict of several databases' (status, words): all of them speak where all is well, else who is not."""
+def by_database(
+    found: Mapping[str, Mapping[str, Any]], judge: Callable[[Mapping[str, Any]], tuple[str, str]]
+) -> Verdict:
+    """Return one verdict of what was done in several databases: all of them speak where all is well, else who is not.
+
+    Each has a report's fields, or `error` where there is none. One with `blocked` sentences has failed; `judge` returns
+    (status, words) of every other.
+    """
+    judged = {database: _failure(facts) or judge(facts) for database, facts in found.items()}
     status = worst([each for each, _words in judged.values()])
     told = [f"{database}: {words}" for database, (each, words) in judged.items() if status == "ok" or each != "ok"]
-    return Verdict(status, "; ".join(told), {"databases": facts})
+    return Verdict(status, "; ".join(told), {"databases": found})
+
+
+def _failure(facts: Mapping[str, Any]) -> tuple[str, str] | None:
+    reason = str(facts.get("error") or "") or ", ".join(facts["blocked"])
+    return ("failed", reason) if reason else None
 
 
 def result(job: str, found: Verdict, *, host: str, started: str, seconds: float, version: str) -> dict[str, Any]:

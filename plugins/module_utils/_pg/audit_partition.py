@@ -24,7 +24,7 @@ from .audit_read import read_home
 from .canonical import path_of
 from .connection import Target, execute, rows
 from .engine import spoken
-from .execute import Executor, Limits
+from .execute import USUAL_LIMITS, Executor, Limits
 from .session import one_run_at_a_time, onlooker, session
 from .watch import Watcher
 
@@ -48,7 +48,7 @@ def maintain(
     target: Target,
     rule: PartitionRule,
     role: str = "",
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = USUAL_LIMITS,
     pause: Callable[[float], None] = time.sleep,
 ) -> PartitionReport:
     """Make the months ahead and drop the expired ones. Raises PgsteadError where nothing could be done at all."""

@@ -46,6 +46,9 @@ class Limits:
         return self.lock_timeout_ms * self.lock_attempts
 
 
+USUAL_LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class Done:
     """One change that was carried out."""

@@ -17,7 +17,7 @@ from .._core.view import KIND
 from .canonical import path_of
 from .connection import Target, execute, rows
 from .engine import spoken
-from .execute import Executor, Limits
+from .execute import USUAL_LIMITS, Executor, Limits
 from .session import onlooker, session
 from .view import read_views
 from .watch import Watcher
@@ -46,7 +46,7 @@ class RefreshReport:
 def refresh(
     target: Target,
     names: Sequence[QualifiedName],
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = USUAL_LIMITS,
     pause: Callable[[float], None] = time.sleep,
 ) -> RefreshReport:
     """Fill the views anew. Raises PgsteadError where nothing could be done at all.
