@@ -31,6 +31,7 @@ from .cgroup import memory_limit, processors
 
 MARKERS = Path("/var/lib/pgstead/clusters")
 POOLER_MARKER = Path("/var/lib/pgstead/pooler/managed")
+BACKUP_PACKAGES = ("pgbackrest", "age", "gnupg", "rclone", "zstd")
 _CAP_SYS_RESOURCE = 24
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
@@ -124,7 +125,7 @@ def _storage(path: Path) -> str:
 
 
 def _packages(run: Run, version: int) -> tuple[dict[str, dict[str, str]], list[int]]:
-    names = [*packages(version), statement_audit.package(version), "pgbouncer", "cron"]
+    names = [*packages(version), statement_audit.package(version), "pgbouncer", "cron", *BACKUP_PACKAGES]
     majors = [f"postgresql-{major}" for major in range(14, 19)]
     _code, out, _err = run(["apt-cache", "policy", *sorted({*names, *majors})])
     found: dict[str, dict[str, str]] = {}
