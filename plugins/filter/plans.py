@@ -11,9 +11,10 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.pgstead.ops.plugins.module_utils._core import backup_spec, job, scram
 from ansible_collections.pgstead.ops.plugins.module_utils._core import databases as db
-from ansible_collections.pgstead.ops.plugins.module_utils._core import job, scram
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import plan_agent
+from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_plan import plan_backup, secrets_text
 from ansible_collections.pgstead.ops.plugins.module_utils._core.kernel import kernel_values
 from ansible_collections.pgstead.ops.plugins.module_utils._core.pooler_plan import plan_pooler
 from ansible_collections.pgstead.ops.plugins.module_utils._core.schema_plan import plan_schema, summary
@@ -77,6 +78,22 @@ def agent_results(listed: Mapping[str, Any], version: str) -> dict[str, list[str
     return job.assess(listed, version)
 
 
+def backup_plan(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything the backup role needs to know, without secrets."""
+    return plan_backup(spec, facts).as_data()
+
+
+def backup_settings(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what modules and jobs are told of the declared backups: no secret, no option; empty without repositories."""
+    declared, _problems = backup_spec.read(spec)
+    return declared.job(backup_spec.host_files(declared)) if declared else {}
+
+
+def backup_secrets(spec: Mapping[str, Any]) -> str:
+    """Return the text of the file of secrets."""
+    return secrets_text(spec)
+
+
 def login_secrets(items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the declared secret of each login role, by role."""
     found = db.databases(items, "C.UTF-8")
@@ -114,6 +131,9 @@ class FilterModule:
             "schema_summary": schema_summary,
             "agent_plan": agent_plan,
             "agent_results": agent_results,
+            "backup_plan": backup_plan,
+            "backup_settings": backup_settings,
+            "backup_secrets": backup_secrets,
             "login_secrets": login_secrets,
             "without_secrets": without_secrets,
             "scram_verifier": scram_verifier,

@@ -39,6 +39,7 @@ def facts() -> dict[str, Any]:
         "dpkg_interrupted": False,
         "pooler_configuration": "absent",
         "clusters": [],
+        "archiving": {},
         "data_directory_state": "absent",
         "listening_ports": [22],
         "capabilities": {"sys_resource": True},

@@ -53,6 +53,7 @@ FACTS: dict[str, Any] = {
     "majors_available": [17],
     "pooler_configuration": "absent",
     "clusters": [],
+    "archiving": {},
     "data_directory_state": "absent",
     "listening_ports": [22],
     "capabilities": {"sys_resource": True},

@@ -9,8 +9,16 @@ from typing import Any
 
 from .._core.agent_config import Config
 from .._core.job import Verdict
-from . import audit_partitions, refresh_views
+from . import audit_partitions, backup_verify, backups, check_archiving, refresh_views
 
 Job = Callable[[Config, Mapping[str, Any]], Verdict]
 
-JOBS: Mapping[str, Job] = {"audit_partitions": audit_partitions.run, "refresh_views": refresh_views.run}
+JOBS: Mapping[str, Job] = {
+    "audit_partitions": audit_partitions.run,
+    "refresh_views": refresh_views.run,
+    "backup_full": backups.run,
+    "backup_diff": backups.run,
+    "backup_incr": backups.run,
+    "backup_verify": backup_verify.run,
+    "check_archiving": check_archiving.run,
+}

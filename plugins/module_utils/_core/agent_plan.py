@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from . import backup_spec
 from .agent_config import LONGEST_DEADLINE_SECONDS, MOST_HISTORY_LINES
 from .audit_job import MOST_AHEAD, MOST_MONTHS
 from .audit_partition import DEFAULT_AHEAD, LEAST_AHEAD, retention_months
+from .backup import KINDS
 from .cron import schedule_problem
 from .errors import Problem
 from .inventory import number
@@ -25,6 +27,11 @@ SOCKET_DIRECTORY = "/var/run/postgresql"
 JOBS: Mapping[str, Mapping[str, Any]] = {
     "audit_partitions": {"schedule": "17 3 * * *", "deadline": "10min", "enabled": True},
     "refresh_views": {"schedule": "37 4 * * *", "deadline": "2h", "enabled": True},
+    "backup_full": {"schedule": "7 1 * * 0", "deadline": "12h", "enabled": True},
+    "backup_diff": {"schedule": "7 1 * * 1-6", "deadline": "6h", "enabled": True},
+    "backup_incr": {"schedule": "22 * * * *", "deadline": "1h", "enabled": True},
+    "backup_verify": {"schedule": "52 5 * * *", "deadline": "12h", "enabled": True},
+    "check_archiving": {"schedule": "*/10 * * * *", "deadline": "2min", "enabled": True},
 }
 AUDIT_SCHEMA = "audit"
 _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -68,7 +75,7 @@ class _Found:
 
 
 def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
-    """Decide which jobs run on a host. `spec` has databases, jobs, history_lines and port."""
+    """Decide which jobs run on a host. `spec` has databases, backup, jobs, history_lines and port."""
     found = _Found()
     declared = spec["jobs"] or {}
     found.problems += [
@@ -79,11 +86,12 @@ def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
     settings = {
         "audit_partitions": _audited(found, spec["databases"]),
         "refresh_views": _refreshed(found, spec["databases"]),
+        **_backed_up(found, spec.get("backup") or {}),
     }
     jobs = {}
     for name, standard in JOBS.items():
         job = _job(found, f"agent_jobs.{name}", standard, declared.get(name))
-        if job is not None and settings[name]["databases"]:
+        if job is not None and settings.get(name):
             jobs[name] = {**job, "settings": settings[name]}
     config = {
         "user": USER,
@@ -145,7 +153,7 @@ def _audited(found: _Found, items: Sequence[Mapping[str, Any]]) -> dict[str, Any
                 "ahead": found.whole(f"{where}.ahead", ahead, LEAST_AHEAD, MOST_AHEAD),
             }
         )
-    return {"databases": databases}
+    return {"databases": databases} if databases else {}
 
 
 def _refreshed(found: _Found, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -160,7 +168,20 @@ def _refreshed(found: _Found, items: Sequence[Mapping[str, Any]]) -> dict[str, A
         names = [str(view.name) for view in declared if view.refresh and view.present]
         if names:
             databases.append({"database": str(item.get("name")), "views": names})
-    return {"databases": databases}
+    return {"databases": databases} if databases else {}
+
+
+def _backed_up(found: _Found, raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the settings of the jobs of physical backups, by job; none where no repository is declared."""
+    if not raw.get("repositories"):
+        return {}
+    declared, problems = backup_spec.read(raw)
+    found.problems += problems
+    if declared is None:
+        return {}
+    files = backup_spec.host_files(declared)
+    made = {f"backup_{kind}": declared.made(kind, files) for kind in KINDS}
+    return {**made, "backup_verify": declared.job(files), "check_archiving": declared.job(files)}
 
 
 def _retention(found: _Found, where: str, raw: Any) -> int | None:

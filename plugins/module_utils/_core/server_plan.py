@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from . import catalogue, hba, statement_audit
+from . import backup_config, catalogue, hba, statement_audit
 from . import databases as db
+from .backup_config import marker_name
 from .baseline import DEFAULT_LIBRARIES, ENVIRONMENTS, Instance, baseline
 from .certificate import CertificatePlan, plan_certificate
 from .errors import Problem
@@ -125,6 +126,15 @@ def _fragments(items: Sequence[Mapping[str, Any]]) -> tuple[Fragment, ...]:
     )
 
 
+def _archiving(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[Fragment, ...]:
+    """Return the fragment of backups, once there is a stanza to archive to."""
+    declared = spec.get("backup") or {}
+    stanza = facts["archiving"].get(marker_name(int(spec["version"]), str(spec["cluster_name"])))
+    if not stanza or not declared.get("repositories"):
+        return ()
+    return (backup_config.fragment(stanza, int(declared["archive_timeout"])),)
+
+
 def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan:
     """Decide everything about a server. Raises nothing for bad input: it is all in `problems`."""
     instance = instance_of(spec)
@@ -146,7 +156,8 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
         *(statement_audit.settings(audited) if audited else ()),
     )
     missing = {name for name, state in facts["packages"].items() if not state["installed"]}
-    settings, conflicts = merge(computed, _fragments(spec["fragments"]), spec["settings"])
+    fragments = (*_archiving(spec, facts), *_fragments(spec["fragments"]))
+    settings, conflicts = merge(computed, fragments, spec["settings"])
     problems += [*conflicts, *check(settings, instance.version, libraries), *_databases(spec)]
     own = hba.default_lines(strings(spec["client_networks"]), spec["monitoring_role"])
     declared = hba.declared_lines(spec["hba_lines"])

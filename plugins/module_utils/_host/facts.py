@@ -8,7 +8,7 @@
   memory {host_bytes, cgroup_bytes | None, huge_page_bytes}, cpus, disks {data: {mount, size, free, storage}},
   packages {name: {installed, candidate}}, majors_available [..], dpkg_interrupted,
   pooler_configuration absent | managed | pristine | foreign,
-  clusters [{version, name, port, data_directory, max_connections, managed}], data_directory_state absent | empty | ours | occupied,
+  archiving {"17-main": stanza that is made}, clusters [{version, name, port, data_directory, max_connections, managed}], data_directory_state absent | empty | ours | occupied,
   listening_ports [..], capabilities {sys_resource}, limits {nofile}
 """
 
@@ -30,6 +30,7 @@ from . import certificate
 from .cgroup import memory_limit, processors
 
 MARKERS = Path("/var/lib/pgstead/clusters")
+ARCHIVING_MARKERS = Path("/var/lib/pgstead/backup")
 POOLER_MARKER = Path("/var/lib/pgstead/pooler/managed")
 BACKUP_PACKAGES = ("pgbackrest", "age", "gnupg", "rclone", "zstd")
 _CAP_SYS_RESOURCE = 24
@@ -65,6 +66,7 @@ def observe(
         "pooler_configuration": _pooler_configuration(run),
         "dpkg_interrupted": any(Path("/var/lib/dpkg/updates").glob("[0-9]*")),
         "clusters": clusters(),
+        "archiving": _archiving(),
         "data_directory_state": _directory_state(Path(data_directory)),
         "listening_ports": sorted(listening()),
         "capabilities": {"sys_resource": bool(_effective_capabilities() >> _CAP_SYS_RESOURCE & 1)},
@@ -160,6 +162,10 @@ def clusters() -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _archiving() -> dict[str, str]:
+    return {path.stem: json.loads(path.read_text())["stanza"] for path in ARCHIVING_MARKERS.glob("*.json")}
 
 
 def _pooler_configuration(run: Run) -> str:

@@ -1,0 +1,66 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tiers of retention on full, differential and incremental backups of one repository.
+
+A tier keeps only what can stand for it: a week or a month is kept as a full backup, a day as a full or a differential
+one, an hour as any. Whatever a kept backup is made upon is kept with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from .backup import Backup, newest
+from .retention import Point, kept
+
+_STANDS_FOR: Mapping[str, tuple[str, ...]] = {
+    "hourly": ("full", "diff", "incr"),
+    "daily": ("full", "diff"),
+    "weekly": ("full",),
+    "monthly": ("full",),
+}
+
+
+def reasons(backups: Sequence[Backup], keep: Mapping[str, timedelta], now: datetime) -> dict[str, tuple[str, ...]]:
+    """Return the labels to keep in a repository, each with what keeps it. Raises HostError where the clock is behind."""
+    found: dict[str, list[str]] = {}
+    for tier, kinds in _STANDS_FOR.items():
+        points = [Point(one.label, one.stopped, one.good) for one in backups if one.kind in kinds]
+        for label, names in kept(points, {tier: keep[tier]} if tier in keep else {}, now).items():
+            found.setdefault(label, []).extend(name for name in names if name not in found.get(label, ()))
+    last = newest(backups)
+    for one in backups:
+        if not one.good and (last is None or one.stopped > last.stopped):
+            found.setdefault(one.label, []).append("damaged, and newer than any good one")
+    needed_by = {one.label: one.needs for one in backups}
+    for label in list(found):
+        for needed in _closure(label, needed_by):
+            found.setdefault(needed, []).append(f"{label} is made upon it")
+    return {label: tuple(names) for label, names in found.items()}
+
+
+def _closure(label: str, needs: Mapping[str, frozenset[str]]) -> set[str]:
+    seen: set[str] = set()
+    todo = list(needs.get(label, ()))
+    while todo:
+        one = todo.pop()
+        if one not in seen:
+            seen.add(one)
+            todo += needs.get(one, ())
+    return seen
+
+
+def expired(backups: Sequence[Backup], keep: Mapping[str, timedelta], now: datetime) -> tuple[str, ...]:
+    """Return the labels to expire, oldest first, without those that go with another one. Raises HostError."""
+    staying = reasons(backups, keep, now)
+    going = [one for one in sorted(backups, key=lambda one: one.stopped) if one.label not in staying]
+    labels = {one.label for one in going}
+    return tuple(one.label for one in going if not one.needs & labels)
+
+
+def wal_fulls(keep: Mapping[str, timedelta], days_between: int = 7) -> int:
+    """Return since how many full backups the WAL is kept whole: so that any moment of the daily tier can be reached."""
+    days = max(keep["daily"], keep["hourly"]) / timedelta(days=1)
+    return math.ceil(days / days_between) + 1

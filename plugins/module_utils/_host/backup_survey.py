@@ -1,0 +1,65 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look at all repositories of a stanza, and at where they really lie."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from datetime import datetime
+from pathlib import Path
+
+from .._core.archiving import Archiving, continuity_faults
+from .._core.backup_job import BackupSettings, RepositoryName
+from .._core.backup_report import Place, Report, Surveyed, report
+from .._core.errors import HostError
+from .._core.wal import of_archiver
+from .pgbackrest import PgBackRest
+from .storage import storage
+
+_KINDS = {"s3": "object store", "azure": "object store", "gcs": "object store", "sftp": "other host"}
+
+
+def survey(
+    engine: PgBackRest, told: BackupSettings, archiving: Archiving, now: datetime, *, read_everything: bool
+) -> Report:
+    """Look at every repository; one that cannot be looked at keeps no other from its turn.
+
+    `archiving` is what the server said before; `read_everything` has every stored file read, which takes its time.
+    """
+    found = []
+    for held in engine.info().held:
+        one = Surveyed(told.repository(held.key), held)
+        found.append(one)
+        if held.fault:
+            continue
+        try:
+            names = engine.archive(held.key, held.archive)
+            one.segments = len(names)
+            last = None if archiving.in_recovery else of_archiver(archiving.last)
+            one.faults += continuity_faults(held, names, told.wal_fulls, last, archiving.segment_bytes)
+            one.faults += engine.verify(held.key) if read_everything else ()
+        except HostError as error:
+            one.faults.append(str(error))
+    cluster = storage(Path(told.data_directory)).kind
+    return report(told, found, {one.key: place(one) for one in told.repositories}, cluster, now)
+
+
+def place(one: RepositoryName) -> Place:
+    """Return where a repository really lies."""
+    if one.type == "posix":
+        there = storage(Path(one.path))
+        return Place(there.kind, "" if there.remote else "it lies on a disk of this host")
+    kind = f"{_KINDS[one.type]} {one.host}".strip()
+    return Place(kind, f"{one.host} is this host" if _is_here(one.host) else "")
+
+
+def _is_here(host: str) -> bool:
+    """Say whether a name stands for this host; what cannot be resolved stands for another one."""
+    name = host.partition("://")[2].split("/")[0] if "://" in host else host
+    name = name.rsplit(":", 1)[0] if name.count(":") == 1 else name
+    try:
+        found = {info[4][0] for info in socket.getaddrinfo(name, None)} if name else set()
+    except OSError:
+        return False
+    return any(ipaddress.ip_address(address.split("%")[0]).is_loopback for address in map(str, found))

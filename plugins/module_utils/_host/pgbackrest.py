@@ -1,0 +1,99 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""pgBackRest on this host. Its secrets are in its configuration: never in an argument, never in what it prints."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .._core import backup as holdings
+from .._core.backup import Holdings
+from .._core.backup_errors import explain, verify_faults
+from .._core.errors import HostError
+from .._core.wal import archived
+
+Run = Callable[[Sequence[str]], tuple[int, str, str]]
+PROGRAM = "/usr/bin/pgbackrest"
+
+
+@dataclass(frozen=True)
+class PgBackRest:
+    """One stanza and its repositories. `options` come before every command; `prefix` is how to become its user."""
+
+    run: Run
+    stanza: str
+    keys: tuple[int, ...]
+    options: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
+
+    def call(self, command: str, *words: str) -> str:
+        """Run a command and return what it prints. Raises HostError with its own words and what they mean."""
+        code, out, err = self._call(command, *words)
+        if code != 0:
+            raise HostError(f"pgbackrest {command}{_where(words)}: {explain(code, out + err)}")
+        return out
+
+    def _call(self, command: str, *words: str) -> tuple[int, str, str]:
+        quiet = ("--log-level-console=warn", "--log-level-stderr=off", "--no-log-timestamp")
+        return self.run([*self.prefix, PROGRAM, *self.options, f"--stanza={self.stanza}", *quiet, *words, command])
+
+    def info(self) -> Holdings:
+        """Return what all repositories hold."""
+        return holdings.parse(self.call("info", "--output=json"), self.stanza, self.keys)
+
+    def backup(self, repository: int, kind: str) -> None:
+        """Make a backup; it is not looked at."""
+        self.call("backup", f"--repo={repository}", f"--type={kind}")
+
+    def expire(self, repository: int, label: str = "") -> None:
+        """Remove a backup and those made upon it; without a label, the WAL that no retention asks for."""
+        self.call("expire", f"--repo={repository}", *([f"--set={label}"] if label else []))
+
+    def verify(self, repository: int) -> tuple[str, ...]:
+        """Read everything that a repository holds, and return what is wrong with it."""
+        code, out, err = self._call("verify", f"--repo={repository}", "--output=text", "--verbose")
+        if code != 0:
+            return (f"pgbackrest verify failed: {explain(code, out + err)}",)
+        return verify_faults(out + err, self.stanza)
+
+    def archive(self, repository: int, archive: str) -> tuple[str, ...]:
+        """Return the names of the archived WAL segments, in order."""
+        path = f"archive/{self.stanza}/{archive}"
+        code, out, err = self._listing(repository, path)
+        try:
+            listed = json.loads(out) if code == 0 else None
+        except ValueError:
+            listed = None
+        if not isinstance(listed, dict):
+            raise HostError(f"pgbackrest repo-ls {path}, repo{repository}: {explain(code, out + err)}")
+        return archived(listed)
+
+    def _listing(self, repository: int, path: str) -> tuple[int, str, str]:
+        quiet = ("--log-level-console=off", "--log-level-stderr=warn")
+        words = ("repo-ls", "--recurse", "--output=json", path)
+        return self.run([*self.prefix, PROGRAM, *self.options, *quiet, f"--repo={repository}", *words])
+
+    def check(self) -> None:
+        """Have a segment archived now, and wait until it is in every repository."""
+        self.call("check")
+
+    def create(self) -> None:
+        """Create the stanza in every repository; one that is there already is looked at."""
+        self.call("stanza-create")
+
+
+def _where(words: Sequence[str]) -> str:
+    found = next((word for word in words if word.startswith("--repo=")), "")
+    return f", repo{found.removeprefix('--repo=')}" if found else ""
+
+
+def version(run: Run) -> tuple[int, int]:
+    """Return (2, 55). Raises HostError."""
+    _code, out, err = run([PROGRAM, "version"])
+    match = re.search(r"pgBackRest (\d+)\.(\d+)", out)
+    if match is None:
+        raise HostError(f"pgbackrest version says {(out + err).strip()!r}")
+    return int(match[1]), int(match[2])
