@@ -34,7 +34,7 @@ def survey(
         if held.fault:
             continue
         try:
-            names = engine.archive(held.key, held.archive)
+            names = sorted(engine.arrivals(held.key, held.archive))
             one.segments = len(names)
             last = None if archiving.in_recovery else of_archiver(archiving.last)
             one.faults += continuity_faults(held, names, told.wal_fulls, last, archiving.segment_bytes)

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from .._core import backup as holdings
 from .._core.backup import Holdings
@@ -59,22 +60,22 @@ class PgBackRest:
             return (f"pgbackrest verify failed: {explain(code, out + err)}",)
         return verify_faults(out + err, self.stanza)
 
-    def archive(self, repository: int, archive: str) -> tuple[str, ...]:
-        """Return the names of the archived WAL segments, in order."""
+    def arrivals(self, repository: int, archive: str) -> dict[str, datetime]:
+        """Return when each archived WAL segment arrived in a repository (UTC), by name."""
         path = f"archive/{self.stanza}/{archive}"
-        code, out, err = self._listing(repository, path)
+        quiet = ("--log-level-console=off", "--log-level-stderr=warn")
+        words = ("repo-ls", "--recurse", "--output=json", path)
+        code, out, err = self.run([*self.prefix, PROGRAM, *self.options, *quiet, f"--repo={repository}", *words])
         try:
             listed = json.loads(out) if code == 0 else None
         except ValueError:
             listed = None
         if not isinstance(listed, dict):
             raise HostError(f"pgbackrest repo-ls {path}, repo{repository}: {explain(code, out + err)}")
-        return archived(listed)
-
-    def _listing(self, repository: int, path: str) -> tuple[int, str, str]:
-        quiet = ("--log-level-console=off", "--log-level-stderr=warn")
-        words = ("repo-ls", "--recurse", "--output=json", path)
-        return self.run([*self.prefix, PROGRAM, *self.options, *quiet, f"--repo={repository}", *words])
+        times = {name: int(file["time"]) for name, file in listed.items() if file.get("type") == "file"}
+        return {
+            name: datetime.fromtimestamp(seconds, UTC) for file, seconds in times.items() for name in archived([file])
+        }
 
     def check(self) -> None:
         """Have a segment archived now, and wait until it is in every repository."""

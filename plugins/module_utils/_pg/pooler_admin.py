@@ -4,9 +4,15 @@
 
 from __future__ import annotations
 
+import select
+import time
 from collections.abc import Mapping
+from typing import Any
 
-from .connection import Target, connect, execute, rows
+from .._core.errors import StatementFailed
+from .connection import Target, connect, driver, execute, rows
+
+POLL_OK, POLL_READ = 0, 1  # psycopg2.extensions, which a bare host has not
 
 
 def console(socket_directory: str, port: int) -> Target:
@@ -30,3 +36,35 @@ def drain(target: Target) -> None:
     """Stop taking clients and end when the last one has left (PgBouncer 1.23 and newer)."""
     with connect(target) as connection:
         execute(connection, "SHUTDOWN WAIT_FOR_CLIENTS")
+
+
+def pause(target: Target, seconds: float) -> bool:
+    """Have clients wait; say whether all transactions that were running ended in time. Those that did not run on."""
+    with connect(target) as connection:
+        deadline = time.monotonic() + seconds
+
+        def wait(waiting: Any) -> None:
+            while (state := waiting.poll()) != POLL_OK:
+                rest = max(0.0, deadline - time.monotonic())
+                descriptors = ([waiting.fileno()], []) if state == POLL_READ else ([], [waiting.fileno()])
+                if not any(select.select(*descriptors, [], rest)):
+                    raise TimeoutError
+
+        driver.extensions.set_wait_callback(wait)
+        try:
+            execute(connection, "PAUSE")
+        except TimeoutError:
+            return False
+        finally:
+            driver.extensions.set_wait_callback(None)
+    return True
+
+
+def resume(target: Target) -> None:
+    """Serve clients that wait; a pooler that is not paused is left alone."""
+    with connect(target) as connection:
+        try:
+            execute(connection, "RESUME")
+        except driver.Error as error:
+            if "not paused" not in str(error):
+                raise StatementFailed(f"RESUME on {target} failed: {error}") from error

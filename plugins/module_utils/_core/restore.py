@@ -1,0 +1,238 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Recovery targets: what can be asked for, whether the repositories can give it, and from which backup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .backup import Backup
+from .errors import Problem, SpecError
+from .wal import DEFAULT_SEGMENT_BYTES, segment
+
+KINDS = ("latest", "time", "name", "lsn")
+# What a standby or a recovery needs at least as high as the server that wrote the WAL: pg_controldata's words for it.
+LIMITS: Mapping[str, str] = {
+    "max_connections setting": "max_connections",
+    "max_worker_processes setting": "max_worker_processes",
+    "max_wal_senders setting": "max_wal_senders",
+    "max_prepared_xacts setting": "max_prepared_transactions",
+    "max_locks_per_xact setting": "max_locks_per_transaction",
+}
+# the first one tells more; the second is there even where recovery went to the end
+_STOPPED = (re.compile(r"recovery stopping .*"), re.compile(r"redo done at [0-9A-F]+/[0-9A-F]+"))
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where recovery ends. `value` is the text for PostgreSQL; `moment` and `lsn` are what it means, as far as known."""
+
+    kind: str
+    value: str = ""
+    moment: datetime | None = None
+    lsn: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value}".strip()
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What one repository can bring back. `ends` are the LSNs at which former timelines were left for the current one."""
+
+    repository: int
+    backups: tuple[Backup, ...]
+    last_segment: str = ""
+    last_arrived: datetime | None = None  # when the last segment was archived
+    timeline: int = 1
+    ends: Mapping[int, int] | None = None
+    segment_bytes: int = DEFAULT_SEGMENT_BYTES
+
+
+def lsn(text: str) -> int:
+    """Read 16/B374D848. Raises ValueError."""
+    match = re.fullmatch(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not an LSN as 16/B374D848")
+    return int(match[1], 16) << 32 | int(match[2], 16)
+
+
+def target(kind: str, value: str, now: datetime) -> Target:
+    """Read a target as a person gives it. Raises SpecError."""
+    where, value = "restore_target", value.strip()
+    if kind not in KINDS:
+        raise SpecError([Problem("restore_type", f"{kind!r} is not one of {', '.join(KINDS)}")])
+    if (kind == "latest") == bool(value):
+        what = "latest has no target: leave it empty" if value else f"a {kind} is needed: give one"
+        raise SpecError([Problem(where, what)])
+    if kind == "time":
+        return _time(value, now)
+    if kind == "lsn":
+        try:
+            return Target(kind, value.upper(), lsn=lsn(value))
+        except ValueError as error:
+            raise SpecError([Problem(where, str(error))]) from None
+    if kind == "name" and (len(value.encode()) > 63 or not value.isprintable()):
+        raise SpecError([Problem(where, f"{value!r} is not the name of a restore point: at most 63 bytes")])
+    return Target(kind, value)
+
+
+def _time(value: str, now: datetime) -> Target:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        what = f"{value!r} is not a time as 2026-01-31 12:34:56.123456+00 (clock_timestamp() of the server says such)"
+        raise SpecError([Problem("restore_target", what)]) from None
+    if moment.tzinfo is None:
+        raise SpecError([Problem("restore_target", f"{value!r} has no zone: add +00 for UTC")])
+    moment = moment.astimezone(UTC)
+    if moment > now:
+        raise SpecError([Problem("restore_target", f"{value} is in the future: it is {now:%Y-%m-%d %H:%M:%S}+00")])
+    return Target("time", f"{moment:%Y-%m-%d %H:%M:%S.%f}+00", moment)
+
+
+def timeline_ends(history: str) -> dict[int, int]:
+    """Return at which LSN each former timeline was left, from the text of a .history file."""
+    found = re.findall(r"^\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)", history, re.MULTILINE)
+    return {int(timeline): lsn(text) for timeline, text in found}
+
+
+def choose(wanted: Target, reach: Reach, label: str = "") -> Backup:
+    """Return the backup to restore: the newest good one before the target, or the one that is asked for.
+
+    Raises SpecError where the target lies before the oldest backup or beyond the last archived WAL.
+    """
+    usable = [one for one in reach.backups if one.good and _on_the_way(one, reach)]
+    if label:
+        found = [one for one in reach.backups if one.label == label]
+        if not found:
+            there = ", ".join(one.label for one in reach.backups) or "none"
+            raise SpecError(
+                [
+                    Problem(
+                        "restore_set", f"there is no backup {label} in repository {reach.repository}; there are {there}"
+                    )
+                ]
+            )
+        usable = found
+    if not usable:
+        raise SpecError(
+            [Problem("restore_repository", f"repository {reach.repository} has no good backup to begin with")]
+        )
+    _within(wanted, reach)
+    before = [one for one in usable if _is_before(one, wanted)]
+    if not before:
+        oldest = min(usable, key=lambda one: one.stopped)
+        raise SpecError(
+            [
+                Problem(
+                    "restore_target",
+                    f"{wanted} lies before the end of the oldest backup that could lead there, {oldest.label}, which ended at "
+                    f"{oldest.stopped:%Y-%m-%d %H:%M:%S}+00, LSN {oldest.lsn[1]}",
+                )
+            ]
+        )
+    return max(before, key=lambda one: one.stopped)
+
+
+def _within(wanted: Target, reach: Reach) -> None:
+    """Refuse what lies beyond the WAL: the server would only find out at the end of a long recovery."""
+    if not reach.last_segment:
+        raise SpecError([Problem("restore_repository", f"repository {reach.repository} has no archived WAL")])
+    if wanted.lsn is not None:
+        size = reach.segment_bytes
+        end = (segment(reach.last_segment, size).number + 1) * size
+        if wanted.lsn >= end:
+            what = (
+                f"{wanted} lies beyond the WAL of repository {reach.repository}, which ends with {reach.last_segment}"
+            )
+            raise SpecError([Problem("restore_target", what)])
+    if wanted.moment and reach.last_arrived and wanted.moment > reach.last_arrived:
+        what = (
+            f"{wanted} lies beyond the WAL of repository {reach.repository}: its last segment, {reach.last_segment}, was "
+            f"archived at {reach.last_arrived:%Y-%m-%d %H:%M:%S}+00"
+        )
+        raise SpecError([Problem("restore_target", what)])
+
+
+def _is_before(one: Backup, wanted: Target) -> bool:
+    """Say whether recovery from a backup passes the target; ends of backups are known to the second."""
+    if wanted.moment is not None:
+        return one.stopped + timedelta(seconds=1) <= wanted.moment
+    if wanted.lsn is not None:
+        return not one.lsn[1] or lsn(one.lsn[1]) <= wanted.lsn
+    return True
+
+
+def _on_the_way(one: Backup, reach: Reach) -> bool:
+    """Say whether a backup lies on the current timeline or its past; where no history is known, recovery itself will."""
+    timeline = segment(one.wal[0], reach.segment_bytes).timeline
+    if reach.ends is None or timeline == reach.timeline:
+        return True
+    end = reach.ends.get(timeline)
+    return end is not None and bool(one.lsn[1]) and lsn(one.lsn[1]) <= end
+
+
+def options(wanted: Target, timeline: str = "") -> list[str]:
+    """Return pgBackRest's words for a target: recovery ends there, and the server is opened."""
+    words = [f"--target-timeline={timeline}"] if timeline else []
+    if wanted.kind == "latest":
+        return words
+    return [*words, f"--type={wanted.kind}", f"--target={wanted.value}", "--target-action=promote"]
+
+
+def too_small(controldata: str, settings: Mapping[str, str]) -> tuple[str, ...]:
+    """Return in sentences which settings are lower than those of the server that wrote the WAL: it would not start."""
+    there = dict(re.findall(r"^(max_\w+ setting):\s+(\d+)$", controldata, re.MULTILINE))
+    usual = {"max_connections": 100, "max_worker_processes": 8, "max_wal_senders": 10, "max_locks_per_transaction": 64}
+    faults = []
+    for words, name in LIMITS.items():
+        has, needed = int(settings.get(name, usual.get(name, 0))), int(there.get(words, 0))
+        if has < needed:
+            faults.append(f"{name} is {has} here, but the server that was backed up had {needed}")
+    return tuple(faults)
+
+
+def restore_point(lines: Sequence[str], name: str) -> int | None:
+    """Return the LSN of a named restore point from lines of the server's log, the last one of that name."""
+    quoted = re.escape(name.replace("\\", "\\\\").replace('"', '\\"'))
+    pattern = re.compile(rf'restore point \\?"{quoted}\\?" created at ([0-9A-F]+/[0-9A-F]+)')
+    found = [match[1] for line in lines if (match := pattern.search(line))]
+    return lsn(found[-1]) if found else None
+
+
+def stopping_point(lines: Sequence[str]) -> str:
+    """Return the server's own words on where recovery stopped, from lines of its log."""
+    for pattern in _STOPPED:
+        found = [match[0] for line in lines if (match := pattern.search(_message(line)))]
+        if found:
+            return found[-1].strip()
+    return ""
+
+
+def why_it_ended(lines: Sequence[str]) -> str:
+    """Return the FATAL lines of a server that did not come up, with what they mean."""
+    fatal = [line for line in lines if "FATAL" in line]
+    said = " ".join(" | ".join(_message(line) for line in fatal[-2:]).split())
+    if "before configured recovery target was reached" in said:
+        return f"the target lies beyond the WAL: {said}"
+    if "insufficient parameter settings" in said or "hot standby is not possible" in said:
+        return f"this server has smaller settings than the one that was backed up: {said}"
+    if "is not a child of this server's history" in said:
+        return f"the backup lies on a timeline that was left before it was made: choose another restore_set: {said}"
+    return said
+
+
+def _message(line: str) -> str:
+    match = re.search(r'"message":"((?:[^"\\]|\\.)*)"', line)
+    return match[1].replace('\\"', '"') if match else line.strip()
+
+
+def summary(found: Mapping[str, Any]) -> str:
+    """Return what a restore came to in one line."""
+    phases = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found["phases"].items())
+    return f"{found['target']} from {found['backup']} of {found['repository']}: {found['stopped_at'] or 'end of the WAL'} ({phases})"

@@ -1,0 +1,268 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Bring a whole cluster back to a moment, in place: checked before anything is touched, and taken back where it fails.
+
+The running cluster is kept: its directory is moved aside (mode aside), or restored over file by file (mode delta, for hosts
+without room for two). A restore that was cut off left its state file; the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .._core import evidence
+from .._core.agent_plan import SOCKET_DIRECTORY
+from .._core.backup import Backup
+from .._core.errors import ConnectionFailed, HostError, PgsteadError, Problem, SpecError
+from .._core.restore import Reach, Target, choose, options, stopping_point, summary, target, too_small, why_it_ended
+from .._core.settings import parse
+from .._pg import recovery
+from .._pg.connection import Target as Place
+from .._shell import Context, Outcome
+from . import service
+from .backup_config import AS_POSTGRES
+from .evidence import keep
+from .files import Wanted, write
+from .pgbackrest import PgBackRest
+from .poolers import paused
+from .restore_reach import reach
+from .server_log import ServerLog
+
+STATES = Path("/var/lib/pgstead/restore")
+ARCHIVE_SECONDS = 120
+
+
+@dataclass
+class Restore:
+    """One restore of one cluster; `phases` collects seconds."""
+
+    context: Context
+    params: Mapping[str, Any]
+    engine: PgBackRest
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        return int(self.params["version"])
+
+    @property
+    def cluster(self) -> str:
+        return str(self.params["cluster"])
+
+    @property
+    def unit(self) -> str:
+        return f"postgresql@{self.version}-{self.cluster}"
+
+    @property
+    def data(self) -> Path:
+        return Path(self.params["data_directory"])
+
+    @property
+    def place(self) -> Place:
+        return Place(SOCKET_DIRECTORY, int(self.params["port"]))
+
+    @property
+    def state_file(self) -> Path:
+        return STATES / f"{self.version}-{self.cluster}.json"
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        since = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[name] = self.phases.get(name, 0.0) + time.monotonic() - since
+
+
+def run(params: Mapping[str, Any], context: Context) -> Outcome:
+    """Restore, or say in check mode from what it would be restored."""
+    now = datetime.now(UTC)
+    wanted = target(params["type"], params["target"], now)
+    key = int(params["repository"])
+    work = Restore(context, params, PgBackRest(context.run, params["stanza"], (key,), (), AS_POSTGRES))
+    interrupted = _interrupted(work)
+    running = service.is_active(context.run, work.unit)
+    if running and not params["overwrite"]:
+        what = (
+            f"{work.unit} is running on {socket.gethostname()}: its databases would be replaced. Nothing was touched. Say "
+            "restore_overwrite: true if that is meant"
+        )
+        raise SpecError([Problem("restore_overwrite", what)])
+    with work.phase("prepare"):
+        found = _prepare(work, wanted, running=running)
+        chosen = choose(found[0], found[1], params["set"])
+        _room(work, chosen, interrupted)
+    data = {"backup": chosen.label, "repository": key, "target": str(wanted)}
+    if context.check_mode:
+        return Outcome(True, data | {"phases": {}, "stopped_at": ""})
+    return _witnessed(work, found[0], chosen, data, now)
+
+
+def _interrupted(work: Restore) -> Mapping[str, Any]:
+    return json.loads(work.state_file.read_text()) if work.state_file.exists() else {}
+
+
+def _prepare(work: Restore, wanted: Target, *, running: bool) -> tuple[Target, Reach]:
+    """Have all WAL archived while the server can, and learn what the repository reaches. Raises SpecError, HostError."""
+    if running and not work.context.check_mode:
+        _archive_all(work)
+    return reach(work.engine, work.data, ServerLog(work.version, work.cluster), wanted, work.params["set"])
+
+
+def _archive_all(work: Restore) -> None:
+    """What is not in a repository when the server stops can only be had from the directory that is moved aside."""
+    state = recovery.state(work.place)
+    if state.in_recovery:
+        raise SpecError([Problem("restore", f"{work.unit} is a standby: restore its primary, then make it anew")])
+    if state.tablespaces and work.params["mode"] == "aside":
+        what = f"{state.tablespaces} tablespaces lie outside of {work.data}, and cannot be moved aside: use restore_mode: delta"
+        raise SpecError([Problem("restore_mode", what)])
+    segment = recovery.switch(work.place)
+    deadline = time.monotonic() + ARCHIVE_SECONDS
+    while recovery.last_archived(work.place)[:24] < segment:
+        if time.monotonic() > deadline:
+            if work.params["mode"] == "aside":
+                return  # it stays in the directory that is moved aside
+            raise HostError(
+                f"{segment} was not archived within {ARCHIVE_SECONDS} s, and mode delta would destroy it: mend archiving "
+                "(pgstead run check_archiving), or use restore_mode: aside. Nothing was touched"
+            )
+        time.sleep(0.2)
+
+
+def _room(work: Restore, chosen: Backup, interrupted: Mapping[str, Any]) -> None:
+    if work.params["mode"] != "aside" or interrupted or not work.data.exists():
+        return
+    free = shutil.disk_usage(work.data.parent).free
+    if free < chosen.size * 1.1:
+        what = (
+            f"{free // 2**20} MiB are free beside {work.data}, but {chosen.size * 11 // 10 // 2**20} MiB are needed to keep the "
+            "running cluster: use restore_mode: delta, which writes over it"
+        )
+        raise SpecError([Problem("restore_mode", what)])
+
+
+def _witnessed(work: Restore, wanted: Target, chosen: Backup, data: dict[str, Any], now: datetime) -> Outcome:
+    """Do it, and keep evidence of what came of it, also of a failure."""
+    begun, facts = time.monotonic(), dict(data)
+
+    def witness(status: str) -> str:
+        return keep(
+            evidence.record(
+                "restore",
+                socket.gethostname(),
+                started=f"{now:%Y-%m-%dT%H:%M:%SZ}",
+                seconds=time.monotonic() - begun,
+                status=status,
+                facts=facts | {"phases": {name: round(value, 3) for name, value in work.phases.items()}},
+            )
+        )
+
+    try:
+        facts["stopped_at"] = _restore(work, wanted, chosen)
+        facts["timeline"] = recovery.state(work.place).timeline
+        facts["aside"] = _interrupted(work).get("aside", "")
+    except PgsteadError as error:
+        facts["refused"] = str(error)
+        path = witness("failed")
+        raise HostError(f"{error}. Evidence: {path}") from error
+    work.state_file.unlink()
+    path = witness("ok")
+    phases = {name: round(value, 3) for name, value in work.phases.items()}
+    told = facts | {"phases": phases, "repository": facts["repository"]}
+    return Outcome(True, told | {"evidence": path, "summary": summary(told)})
+
+
+def _restore(work: Restore, wanted: Target, chosen: Backup) -> str:
+    """Stop, move aside, restore, start, wait; on a failure before the server opened, the old directory comes back."""
+    with paused(work.params["pause_seconds"]):
+        with work.phase("stop"):
+            service.control(work.context.run, "stop", work.unit)
+            _move_aside(work)
+        try:
+            with work.phase("fetch"):
+                words = options(wanted, work.params["timeline"])
+                work.engine.call("restore", f"--repo={chosen.repository}", f"--set={chosen.label}", "--delta", *words)
+                _fits(work)
+            log = ServerLog(work.version, work.cluster).here()
+            with work.phase("recover"):
+                service.control(work.context.run, "start", work.unit)
+                _until_open(work, log)
+        except HostError as error:
+            raise HostError(f"{error}. {_take_back(work)}") from error
+        with work.phase("settle"):
+            stopped = stopping_point(log.lines())
+            recovery.forget_recovery(work.place)
+            work.engine.check()
+    return stopped
+
+
+def _move_aside(work: Restore) -> None:
+    """Move the directory aside once; the state file says where to, before it happens."""
+    before = _interrupted(work)
+    aside = before.get("aside", "")
+    if not before:
+        aside = f"{work.data}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}" if work.params["mode"] == "aside" else ""
+        STATES.mkdir(parents=True, exist_ok=True)
+        write(Wanted(work.state_file, json.dumps({"aside": aside}) + "\n"))
+    if aside and work.data.exists() and not Path(aside).exists():
+        work.data.rename(aside)
+    if not work.data.exists():
+        work.data.mkdir(mode=0o700)
+        shutil.chown(work.data, "postgres", "postgres")
+
+
+def _fits(work: Restore) -> None:
+    """Refuse to start with settings that are too small: the server would say so only after some time, and end."""
+    binary = f"/usr/lib/postgresql/{work.version}/bin/pg_controldata"
+    code, out, err = work.context.run([*AS_POSTGRES, binary, str(work.data)])
+    if code != 0:
+        raise HostError(f"pg_controldata failed: {err.strip()}")
+    configuration = Path(f"/etc/postgresql/{work.version}/{work.cluster}/postgresql.conf")
+    faults = too_small(out, parse(configuration.read_text()))
+    if faults:
+        raise HostError(
+            f"{'; '.join(faults)}: declare at least that (postgresql_max_connections, postgresql_settings) and run "
+            "playbook pgstead.ops.provision, then this again"
+        )
+
+
+def _until_open(work: Restore, log: ServerLog) -> None:
+    """Wait until the server has reached the target and is open, or has ended. Raises HostError with the server's words."""
+    deadline = time.monotonic() + float(work.params["timeout_seconds"])
+    while time.monotonic() < deadline:
+        try:
+            if not recovery.state(work.place).in_recovery:
+                return
+        except ConnectionFailed:
+            if not service.is_active(work.context.run, work.unit):
+                said = why_it_ended(log.lines())
+                raise HostError(
+                    f"the server ended during recovery: {said or service.journal(work.context.run, work.unit)}"
+                ) from None
+        time.sleep(0.5)
+    raise HostError(
+        f"recovery did not reach the target within {work.params['timeout_seconds']} s: see PostgreSQL's log"
+    )
+
+
+def _take_back(work: Restore) -> str:
+    """Put the old directory back and start it, where there is one."""
+    aside = _interrupted(work).get("aside", "")
+    if not aside or not Path(aside).exists():
+        return "The server is down, and its directory is partly restored: mend the reason, then run the restore again"
+    service.control(work.context.run, "stop", work.unit)
+    shutil.rmtree(work.data)
+    Path(aside).rename(work.data)
+    work.state_file.unlink()
+    service.control(work.context.run, "start", work.unit)
+    return "The cluster as it was before is back and serving"

@@ -1,0 +1,72 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A server before and after a recovery: whether it is in one, its timeline, and the settings that a restore leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .connection import Target, connect, execute, rows
+
+_STATE = """
+SELECT pg_catalog.pg_is_in_recovery(), c.timeline_id,
+       pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')),
+       (SELECT count(*) FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')),
+       CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL
+            ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END
+FROM pg_catalog.pg_control_checkpoint() c
+"""
+# something is written first: a segment in which nothing is would not be ended
+_MARK = "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_create_restore_point('pgstead: before a restore'))"
+_SWITCH = "SELECT pg_catalog.pg_switch_wal()"
+_ARCHIVED = "SELECT last_archived_wal FROM pg_catalog.pg_stat_archiver"
+_LEFT_BEHIND = """
+SELECT name FROM pg_catalog.pg_file_settings
+WHERE sourcefile LIKE '%/postgresql.auto.conf' AND (name = 'restore_command' OR name LIKE 'recovery\\_target%')
+ORDER BY name
+"""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a running server is: `tablespaces` counts those outside of its data directory."""
+
+    in_recovery: bool
+    timeline: int
+    segment_bytes: int
+    tablespaces: int
+    current_segment: str | None
+
+
+def state(target: Target) -> State:
+    """Read it. Raises ConnectionFailed."""
+    with connect(target) as connection:
+        (found,) = rows(connection, _STATE)
+    in_recovery, timeline, size, tablespaces, current = found
+    # the checkpoint may be of before a promotion: the running segment knows
+    return State(in_recovery, int(current[:8], 16) if current else int(timeline), int(size), int(tablespaces), current)
+
+
+def switch(target: Target) -> str:
+    """End the running WAL segment, and return its name: it is archived from now on."""
+    with connect(target) as connection:
+        ((name,),) = rows(connection, _MARK)
+        rows(connection, _SWITCH)
+    return str(name)
+
+
+def last_archived(target: Target) -> str:
+    """Return the name of the last archived file, empty for none."""
+    with connect(target) as connection:
+        return str(rows(connection, _ARCHIVED)[0][0] or "")
+
+
+def forget_recovery(target: Target) -> tuple[str, ...]:
+    """Reset the settings that a restore wrote to postgresql.auto.conf, and return their names."""
+    with connect(target) as connection:
+        names = tuple(str(row[0]) for row in rows(connection, _LEFT_BEHIND))
+        for name in names:
+            execute(connection, f"ALTER SYSTEM RESET {name}")
+        if names:
+            execute(connection, "SELECT pg_catalog.pg_reload_conf()")
+    return names
