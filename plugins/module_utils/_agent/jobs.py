@@ -5,12 +5,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .._core.agent_config import Config
 from .._core.job import Verdict
-from . import audit_partitions, refresh_views
+from . import audit_partitions, check_jobs, refresh_views
 
-Job = Callable[[Config, Mapping[str, Any]], Verdict]
+Work = Callable[[Config, Mapping[str, Any]], Verdict]
 
-JOBS: Mapping[str, Job] = {"audit_partitions": audit_partitions.run, "refresh_views": refresh_views.run}
+
+@dataclass(frozen=True)
+class Job:
+    """What a job does. Of jobs that name the same lock one runs at a time; without, of each job one run."""
+
+    work: Work
+    lock: str = ""
+
+
+JOBS: Mapping[str, Job] = {
+    "audit_partitions": Job(audit_partitions.run),
+    "refresh_views": Job(refresh_views.run),
+    "check_jobs": Job(check_jobs.run),
+}
