@@ -114,8 +114,9 @@ def test_age(seconds: float, expected: str) -> None:
 
 def listed(*items: dict[str, Any], version: str = "1") -> dict[str, Any]:
     base = {"job": "j", "schedule": "17 3 * * *", "deadline_seconds": 600}
-    base |= {"age_seconds": None, "last": None, "unreadable": ""}
-    return {"version": version, "host": "db1", "jobs": [base | item for item in items]}
+    base |= {"age_seconds": None, "last": None, "unreadable": "", "overdue": ""}
+    jobs = [base | item for item in items]
+    return {"version": version, "host": "db1", "jobs": jobs, "undelivered": []}
 
 
 DONE = {"age_seconds": 7300, "last": result()}
