@@ -86,7 +86,9 @@ class _Found:
         """Return the path of a directory, or the root with a problem noted."""
         if isinstance(raw, str) and _DIRECTORY.fullmatch(raw):
             return raw
-        self.problems.append(Problem(where, f"{raw!r} is not an absolute path of letters, digits, dots, dashes and underscores"))
+        self.problems.append(
+            Problem(where, f"{raw!r} is not an absolute path of letters, digits, dots, dashes and underscores")
+        )
         return "/"
 
 

@@ -25,6 +25,7 @@ _LONGEST = dict(zip(range(1, 13), (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 3
 
 # 29 February on a given weekday comes every 28 years, and 12 later where a century leaves a leap day out
 _LONGEST_GAP = timedelta(days=41 * 366)
+_MOST_BACK = timedelta(hours=3)  # when clocks go back, a time ahead on the dial may be over
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,17 @@ def latest(schedule: str, now: datetime) -> datetime:
     if now.tzinfo is None:
         raise ValueError("a schedule has no moment without a time zone")
     found, limit = _read(schedule), now.astimezone(UTC)
-    day = now.date() + timedelta(days=1)  # a clock that goes back over midnight
+    ahead = now.replace(tzinfo=None) + _MOST_BACK
+    day = ahead.date()
     for _count in range(_LONGEST_GAP.days):
-        if found.comes_on(day):
-            for each in found.times():
-                wall = datetime.combine(day, each)
-                moment = wall.replace(tzinfo=now.tzinfo).astimezone(UTC)
-                local = moment.astimezone(now.tzinfo)
-                if moment <= limit and local.replace(tzinfo=None) == wall:
-                    return local
+        for each in found.times() if found.comes_on(day) else ():
+            wall = datetime.combine(day, each)
+            if wall > ahead:
+                continue
+            moment = wall.replace(tzinfo=now.tzinfo).astimezone(UTC)
+            local = moment.astimezone(now.tzinfo)
+            if moment <= limit and local.replace(tzinfo=None) == wall:
+                return local
         day -= timedelta(days=1)
     raise ValueError(f"{schedule!r} never comes")
 

@@ -124,7 +124,9 @@ def overdue(
     the end of the last run that was not skipped. Before `since`, when the schedule was first there, nothing was due.
     `now` is in the host's zone (cron.latest).
     """
-    due = latest(schedule, now - timedelta(seconds=deadline_seconds) - GRACE)
+    # in UTC: across a change of clocks, Python takes a difference of local times for one of the dial
+    before = now.astimezone(UTC) - timedelta(seconds=deadline_seconds) - GRACE
+    due = latest(schedule, before.astimezone(now.tzinfo))
     if due < since or (ended is not None and ended + TOLERANCE >= due):
         return ""
     told = f"the last run ended at {stamp(ended)}" if ended else f"it has never run since {stamp(since)}"

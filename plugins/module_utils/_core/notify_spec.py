@@ -123,8 +123,7 @@ class _Reader:
     def mapping(self, key: str, raw: Any, known: tuple[str, ...]) -> Mapping[str, Any]:
         if not isinstance(raw, Mapping) or set(raw) - set(known):
             self.add(key, f"is not a mapping of {', '.join(known)}")
-            return {}
-        return raw
+        return raw if isinstance(raw, Mapping) else {}
 
     def value(self, key: str, raw: Any, accepts: Callable[[str], object], words: str) -> str:
         if isinstance(raw, str) and accepts(raw):
