@@ -26,6 +26,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._agent.supervise impor
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config, JobConfig
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import ConnectionFailed, HostError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.job import Verdict
+from ansible_collections.pgstead.ops.plugins.module_utils._core.metrics import Metric
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.audit_partition import PartitionReport
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -90,6 +91,54 @@ def test_a_second_run_is_skipped_and_names_the_first(
     assert entry["status"] == "skipped"
     assert f"process {os.getpid()} is running it" in entry["reason"]
     assert carry_out(config, lambda: Verdict("ok"))["status"] == "ok"
+
+
+def test_jobs_that_share_a_lock_run_one_at_a_time(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
+    with lock(tmp_path / "backup.lock"):
+        skipped = carry_out(config, lambda: Verdict("ok"), lock="backup")
+        alone = carry_out(config, lambda: Verdict("ok"))
+    assert skipped["status"] == "skipped"
+    expected = f"process {os.getpid()} is running a job that excludes it (backup) (it holds {tmp_path}/backup.lock)"
+    assert skipped["reason"] == expected
+    assert alone["status"] == "ok"
+    assert carry_out(config, lambda: Verdict("ok"), lock="backup")["status"] == "ok"
+
+
+def test_every_run_leaves_metrics(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
+    file = tmp_path / "metrics" / "pgstead_trial.prom"
+
+    def values() -> dict[str, str]:
+        lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+        return dict(line.rsplit(" ", 1) for line in lines)
+
+    first = carry_out(config, lambda: Verdict("ok", metrics=(Metric("size_bytes", 7.0, {"repository": "1"}),)))
+    began = f"{datetime.fromisoformat(first['started']).timestamp():.0f}"
+    expected = {
+        'pgstead_job_last_run_timestamp_seconds{job="trial"}': began,
+        'pgstead_job_last_success_timestamp_seconds{job="trial"}': began,
+        'pgstead_job_exit_code{job="trial"}': "0",
+        'pgstead_job_size_bytes{job="trial",repository="1"}': "7",
+    }
+    assert values().items() >= expected.items()
+    assert file.stat().st_mode & 0o777 == 0o644
+    carry_out(config, lambda: Verdict("failed", "no server"))
+    kept = {name: value for name, value in expected.items() if "success" in name or "size" in name}
+    assert values().items() >= (kept | {'pgstead_job_exit_code{job="trial"}': "1"}).items()
+    with lock(tmp_path / "trial.lock"):
+        carry_out(config, lambda: Verdict("ok"))
+    assert values().items() >= (kept | {'pgstead_job_exit_code{job="trial"}': "75"}).items()
+    assert (tmp_path / "metrics" / "pgstead_notifications.prom").read_text().endswith("undelivered 0\n")
+
+
+def test_metrics_that_cannot_be_written_are_no_secret(
+    config: Config, tmp_path: Path, said: list[tuple[str, str]]
+) -> None:
+    (tmp_path / "metrics").write_text("in the way")
+    with pytest.raises(
+        HostError, match=r"metrics/pgstead_notifications\.prom cannot be written: .*pgstead\.ops\.agent"
+    ):
+        carry_out(config, lambda: Verdict("ok"))
+    assert json.loads((tmp_path / "trial.json").read_text())["status"] == "ok"
 
 
 def test_a_lock_ends_with_its_holder(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
