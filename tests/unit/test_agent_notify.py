@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.pgstead.ops.molecule.shared.receivers import Mailbox, Requests, smtp, web
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import memory, publish
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.memory import notices
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.senders import mail, post
@@ -21,7 +22,6 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config imp
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.notify import Notice
 from ansible_collections.pgstead.ops.plugins.module_utils._core.notify_spec import Email, Webhook
-from ansible_collections.pgstead.ops.tests.unit.receivers import Mailbox, Requests, smtp, web
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 REASON = "shop: Überlauf, größer als erlaubt\r\nBcc: all@example.org\n\nand more"

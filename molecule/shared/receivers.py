@@ -1,9 +1,14 @@
-"""Receivers of notifications on localhost, as simple as their protocols allow: they keep what arrives."""
+"""Receivers of notifications on localhost, as simple as their protocols allow: they keep what arrives.
+
+Unit tests run them in their own process; on a host, this file is a program (`main`), for which Python is enough.
+"""
 
 from __future__ import annotations
 
 import http.server
+import json
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,8 +56,8 @@ def _serving(server: socketserver.BaseServer) -> Iterator[None]:
 
 
 @contextmanager
-def smtp() -> Iterator[Mailbox]:
-    """Run an SMTP server."""
+def smtp(port: int = 0) -> Iterator[Mailbox]:
+    """Run an SMTP server, at any free port unless one is given."""
     box = Mailbox()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -84,15 +89,15 @@ def smtp() -> Iterator[Mailbox]:
                 lines.append(line)
             return b"".join(lines)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler) as server:
         box.port = server.server_address[1]
         with _serving(server):
             yield box
 
 
 @contextmanager
-def web() -> Iterator[Requests]:
-    """Run an HTTP server."""
+def web(port: int = 0) -> Iterator[Requests]:
+    """Run an HTTP server, at any free port unless one is given."""
     requests = Requests()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -114,7 +119,23 @@ def web() -> Iterator[Requests]:
         def log_message(self, *_told: Any) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         requests.port = server.server_address[1]
         with _serving(server):
             yield requests
+
+
+def main(mail_port: int, web_port: int) -> None:
+    """Serve until the input ends; for each of its lines, print what has arrived so far as one line of JSON."""
+    with smtp(mail_port) as box, web(web_port) as requests:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        for _line in sys.stdin:
+            mails = [{"subject": mail["Subject"], "text": mail.get_content()} for mail in box.mails()]
+            posts = [{"headers": headers, "body": json.loads(body)} for _path, headers, body in requests.seen]
+            sys.stdout.write(json.dumps({"mails": mails, "posts": posts}) + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
