@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.server
 import json
 import socketserver
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -96,8 +97,8 @@ def smtp(port: int = 0) -> Iterator[Mailbox]:
 
 
 @contextmanager
-def web(port: int = 0) -> Iterator[Requests]:
-    """Run an HTTP server, at any free port unless one is given."""
+def web(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Requests]:
+    """Run an HTTP server, at any free port unless one is given, and with TLS where it is given."""
     requests = Requests()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -120,6 +121,8 @@ def web(port: int = 0) -> Iterator[Requests]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         requests.port = server.server_address[1]
         with _serving(server):
             yield requests

@@ -6,6 +6,8 @@ import json
 import os
 import pwd
 import socket
+import ssl
+import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,6 +127,26 @@ def test_a_failure_does_not_name_the_address(url: str, words: str, hook: Request
         post(Webhook(url.format(port=hook.port, closed=closed_port()), {"X": "secret"}), NOTICE)
     assert str(caught.value).startswith(words)
     assert "secret" not in str(caught.value)
+
+
+def test_a_certificate_must_be_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "10"]
+    argv += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
+    subprocess.run(argv, check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with web(tls=tls) as requests:
+        for name, trusted, words in (
+            ("localhost", "/dev/null", "certificate verify failed"),
+            ("127.0.0.1", certificate, "certificate verify failed"),
+        ):
+            monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+            with pytest.raises(HostError, match=f"the webhook could not be reached: .*{words}"):
+                post(Webhook(f"https://{name}:{requests.port}/secret", {}), NOTICE)
+            assert requests.seen == []
+        post(Webhook(f"https://localhost:{requests.port}/", {}), NOTICE)
+        assert len(requests.seen) == 1
 
 
 def test_proxies_of_the_environment_get_nothing(hook: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
