@@ -217,7 +217,7 @@ def test_what_was_not_taken_is_sent_by_the_next_run(
     expected = "not told by webhook: [pgstead] db1: trial failed: the webhook answered with status 503"
     assert said == [("failed", expected)]
     (words,) = notices(config)[0].undelivered
-    assert words.endswith("by webhook: webhook: the webhook answered with status 503")
+    assert words.endswith("by webhook: the webhook answered with status 503")
     hear(config, "ok")
     assert (kinds(hook), undelivered(config)) == (["failed", "failed"], 2)  # the second is not tried after the first
     hook.status = 200

@@ -145,11 +145,12 @@ def notice(**changed: Any) -> Notice:
 
 def test_a_notice_waits_until_it_has_gone_every_way() -> None:
     known = State({}, (notice(), notice(job="other")))
+    assert str(known.waiting[0]).endswith(", by email: not tried yet; webhook: not tried yet")
     half = without(known, known.waiting[0], "email")
     assert half.waiting[0].left == ("webhook",)
     assert len(half.undelivered) == 2
     failed = without(half, half.waiting[0], "webhook", "refused")
-    assert str(failed.waiting[0]) == "trial failed of 2026-01-02T03:17:00Z, by webhook: webhook: refused"
+    assert str(failed.waiting[0]) == "trial failed of 2026-01-02T03:17:00Z, by webhook: refused"
     done = without(failed, failed.waiting[0], "webhook")
     assert [each.job for each in done.waiting] == ["other"]
 
@@ -160,7 +161,7 @@ def test_a_way_that_is_gone_is_not_waited_for() -> None:
 
 
 def test_the_state_survives_the_disk() -> None:
-    known = State({"trial": trouble()}, (notice(error="email: refused"),), "cannot be read")
+    known = State({"trial": trouble()}, (notice(errors={"email": "refused"}),), "cannot be read")
     assert state(json.loads(json.dumps(known.as_data()))) == known
     assert known.undelivered[0] == "cannot be read"
 

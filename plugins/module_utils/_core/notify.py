@@ -25,7 +25,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Notice:
-    """What is to be said of a job. `left` are the ways by which it has not been taken yet, `error` says why."""
+    """What is to be said of a job. `left` are the ways by which it has not been taken yet, `errors` say why."""
 
     kind: str  # failed, reminder or recovered
     job: str
@@ -36,14 +36,15 @@ class Notice:
     at: str
     result: Mapping[str, Any]
     left: tuple[str, ...]
-    error: str = ""
+    errors: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise ValueError(f"{self.kind!r} is not one of {', '.join(_KINDS)}")
 
     def __str__(self) -> str:
-        return f"{self.job} {self.status} of {self.at}, by {' and '.join(self.left)}: {self.error or 'not tried yet'}"
+        ways = "; ".join(f"{way}: {self.errors.get(way, 'not tried yet')}" for way in self.left)
+        return f"{self.job} {self.status} of {self.at}, by {ways}"
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _of_overdue(words: str) -> tuple[str, str]:
 def without(known: State, notice: Notice, way: str, error: str = "") -> State:
     """Return the state after an attempt by one way: taken, or not for the reason in `error`."""
     left = notice.left if error else tuple(each for each in notice.left if each != way)
-    after = replace(notice, left=left, error=f"{way}: {error}" if error else notice.error)
+    after = replace(notice, left=left, errors={**notice.errors, way: error} if error else notice.errors)
     waiting = (after if each == notice else each for each in known.waiting)
     return replace(known, waiting=tuple(each for each in waiting if each.left))
 
