@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.pgstead.ops.plugins.module_utils._core import backup_spec, job, scram
+from ansible_collections.pgstead.ops.plugins.module_utils._core import backup_spec, job, notify_spec, scram
 from ansible_collections.pgstead.ops.plugins.module_utils._core import databases as db
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import plan_agent
 from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_plan import plan_backup, secrets_text
@@ -73,6 +73,11 @@ def agent_plan(spec: Mapping[str, Any]) -> dict[str, Any]:
     return plan_agent(spec).as_data()
 
 
+def agent_notifications(declared: Mapping[str, Any]) -> str:
+    """Return the text of the file that tells the host's command who is told of jobs: it may hold secrets."""
+    return notify_spec.content(declared)
+
+
 def agent_results(listed: Mapping[str, Any], version: str) -> dict[str, list[str]]:
     """Return lines about a host's jobs, and what is wrong with them; `listed` is what `pgstead list --json` said."""
     return job.assess(listed, version)
@@ -130,6 +135,7 @@ class FilterModule:
             "schema_plan": schema_plan,
             "schema_summary": schema_summary,
             "agent_plan": agent_plan,
+            "agent_notifications": agent_notifications,
             "agent_results": agent_results,
             "backup_plan": backup_plan,
             "backup_settings": backup_settings,

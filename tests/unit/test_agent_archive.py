@@ -117,6 +117,8 @@ def test_it_runs_a_job_and_keeps_what_came_of_it(installed: Path, tmp_path: Path
         "socket_directory": str(tmp_path),
         "port": 5432,
         "history_lines": 5,
+        "metrics_directory": str(tmp_path / "metrics"),
+        "notifications": None,
         "jobs": {"audit_partitions": job},
     }
     path = tmp_path / "agent.json"
@@ -128,6 +130,8 @@ def test_it_runs_a_job_and_keeps_what_came_of_it(installed: Path, tmp_path: Path
     assert (entry["job"], entry["status"], entry["version"]) == ("audit_partitions", "failed", BUILT.version)
     assert "cannot connect to" in entry["reason"]
     assert json.loads((tmp_path / "audit_partitions.json").read_text()) == entry
+    metrics = (tmp_path / "metrics" / "pgstead_audit_partitions.prom").read_text()
+    assert 'pgstead_job_exit_code{job="audit_partitions"} 1\n' in metrics
     listed = run(installed, "list", "--config", path, cwd=tmp_path)
     assert (listed.returncode, "failed" in listed.stdout) == (0, True)
 
@@ -155,7 +159,7 @@ def examples() -> list[dict[str, Any]]:
 
 
 def test_the_examples_run(tmp_path: Path) -> None:
-    reported = {"version": BUILT.version, "host": "db1", "jobs": []}
+    reported = {"version": BUILT.version, "host": "db1", "jobs": [], "undelivered": []}
     variables = {"pgstead_databases": [], "listed": {"stdout": json.dumps(reported)}}
     play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": examples()}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")

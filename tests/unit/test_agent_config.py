@@ -20,6 +20,8 @@ WHOLE: dict[str, Any] = {
     "socket_directory": "/var/run/postgresql",
     "port": 5432,
     "history_lines": 400,
+    "metrics_directory": "/var/lib/pgstead/metrics",
+    "notifications": None,
     "jobs": {"audit_partitions": JOB},
 }
 
@@ -37,6 +39,8 @@ def test_a_whole_configuration() -> None:
         ({"port": True, "user": " "}, ["configuration.user", "configuration.port"]),
         ({"state_directory": "jobs"}, ["configuration.state_directory: 'jobs' is not an absolute path"]),
         ({"history_lines": 0}, ["configuration.history_lines"]),
+        ({"metrics_directory": None}, ["configuration.metrics_directory: None is not an absolute path"]),
+        ({"notifications": True}, ["configuration.notifications: True is not an absolute path, or null"]),
         ({"jobs": []}, ["configuration.jobs: [] is not a mapping"]),
         ({"password": "x", "extra": 1}, ["configuration.extra: is unknown", "configuration.password: is unknown"]),
         ({"jobs": {"a": {"schedule": "x"}}}, ["jobs.a.deadline_seconds: is missing", "jobs.a.settings: is missing"]),

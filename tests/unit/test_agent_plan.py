@@ -11,17 +11,22 @@ import yaml
 
 from ansible_collections.pgstead.ops.plugins.filter.plans import FilterModule
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.jobs import JOBS as RUNNABLE
+from ansible_collections.pgstead.ops.plugins.module_utils._core import agent_plan
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import parse
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import JOBS
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_job import audited
 from ansible_collections.pgstead.ops.plugins.module_utils._core.refresh_job import refreshed
 
 ROOT = Path(__file__).resolve().parents[2]
+ALL = ("audit_partitions", "backup_trial", "check_jobs")
+JOB = {"schedule": "17 3 * * *", "deadline_seconds": 600, "settings": {"any": 1}}
 SHOP: dict[str, Any] = {"name": "shop", "owner": "boss", "audit": {"tables": ["orders"], "retention": "2 years"}}
 
 
 def plan(*databases: dict[str, Any], **changed: Any) -> dict[str, Any]:
-    spec = {"databases": list(databases), "jobs": {}, "history_lines": 400, "port": 5432}
+    spec: dict[str, Any] = {"databases": list(databases), "jobs": {}, "history_lines": 400, "port": 5432}
+    spec |= {"scheduler": "cron", "backup_scheduler": "cron", "notifications": {}}
+    spec |= {"metrics_directory": "/var/lib/pgstead/metrics"}
     return FilterModule().filters()["agent_plan"](spec | changed)
 
 
@@ -29,7 +34,11 @@ def test_an_audited_database_is_scheduled() -> None:
     second = {"name": "b", "owner": "o", "audit": {"tables": ["x"], "schema": "trail", "ahead": "6"}}
     data = plan({"name": "plain", "owner": "o"}, SHOP, second)
     assert data["problems"] == []
-    assert data["cron"] == [{"job": "audit_partitions", "schedule": "17 3 * * *", "user": "postgres"}]
+    assert data["cron"] == [
+        {"job": "audit_partitions", "schedule": "17 3 * * *", "user": "postgres"},
+        {"job": "check_jobs", "schedule": "*/15 * * * *", "user": "postgres"},
+    ]
+    assert data["timers"] == []
     assert data["idle"] == ["refresh_views"]
     assert data["config"]["jobs"] == {
         "audit_partitions": {
@@ -41,7 +50,12 @@ def test_an_audited_database_is_scheduled() -> None:
                     {"database": "b", "role": "o", "schema": "trail", "retention_months": None, "ahead": 6},
                 ]
             },
-        }
+        },
+        "check_jobs": {
+            "schedule": "*/15 * * * *",
+            "deadline_seconds": 60,
+            "settings": {"jobs": ["audit_partitions"]},
+        },
     }
 
 
@@ -52,12 +66,13 @@ def test_an_audited_database_is_scheduled() -> None:
         {"databases": [{"name": "plain", "owner": "o"}, SHOP | {"state": "absent"}]},
         {"databases": [SHOP], "jobs": {"audit_partitions": {"enabled": False}}},
         {"databases": [SHOP], "jobs": {"audit_partitions": {"enabled": "no"}}},
+        {"databases": [SHOP], "jobs": {"audit_partitions": {"enabled": False}, "check_jobs": {"enabled": True}}},
     ],
 )
 def test_without_work_there_is_no_schedule(declared: dict[str, Any]) -> None:
     data = plan(**declared)
     assert (data["problems"], data["cron"], data["config"]["jobs"]) == ([], [], {})
-    assert data["idle"] == ["audit_partitions", "refresh_views"]
+    assert data["idle"] == ["audit_partitions", "refresh_views", "check_jobs"]
 
 
 def test_materialised_views_are_scheduled_by_their_whole_names() -> None:
@@ -71,7 +86,7 @@ def test_materialised_views_are_scheduled_by_their_whole_names() -> None:
     ]
     data = plan({"name": "a", "owner": "o", "views": views}, {"name": "b", "schemas": ["x", "y"], "views": views[:2]})
     assert data["problems"] == []
-    assert data["cron"] == [{"job": "refresh_views", "schedule": "37 4 * * *", "user": "postgres"}]
+    assert data["cron"][0] == {"job": "refresh_views", "schedule": "37 4 * * *", "user": "postgres"}
     settings = parse(json.dumps(data["config"])).jobs["refresh_views"].settings
     assert [(item.database, [str(name) for name in item.views]) for item in refreshed(settings)] == [
         ("a", ["public.sums", "app.sums"]),
@@ -99,7 +114,7 @@ def test_the_command_accepts_what_is_planned() -> None:
     [
         (
             {"jobs": {"vacuum": {}}},
-            "agent_jobs.vacuum: there is no such job; there are audit_partitions, refresh_views",
+            "agent_jobs.vacuum: there is no such job; there are audit_partitions, refresh_views, check_jobs",
         ),
         ({"jobs": {"audit_partitions": {"hour": 3}}}, "agent_jobs.audit_partitions: {'hour': 3} is not a mapping of"),
         (
@@ -113,6 +128,12 @@ def test_the_command_accepts_what_is_planned() -> None:
         ({"history_lines": 0}, "agent_history_lines: 0 is not a whole number from 1 to 100000"),
         ({"history_lines": "many"}, "agent_history_lines: 'many'"),
         ({"port": 70000}, "postgresql_port: 70000"),
+        ({"scheduler": "at"}, "agent_scheduler: 'at' is neither cron nor timer"),
+        ({"backup_scheduler": "at"}, "backup_scheduler: 'at' is neither cron nor timer"),
+        ({"metrics_directory": "metrics"}, "agent_metrics_directory: 'metrics' is not an absolute path"),
+        ({"metrics_directory": "/var/../etc"}, "agent_metrics_directory: '/var/../etc' is not"),
+        ({"metrics_directory": "/var/*"}, "agent_metrics_directory: '/var/*' is not"),
+        ({"notifications": {"email": {"to": []}}}, "agent_notifications.email.to: is not a list with at least one"),
         ({"databases": [SHOP | {"audit": ["orders"]}]}, "pgstead_databases[0].audit: ['orders'] is not a mapping"),
         (
             {"databases": [SHOP | {"audit": {"retention": "a while"}}]},
@@ -139,6 +160,76 @@ def test_all_problems_come_together() -> None:
     broken = SHOP | {"audit": {"retention": "a while", "ahead": 0}}
     declared = {"audit_partitions": {"schedule": "x", "deadline": "y", "enabled": "z"}}
     assert len(plan(broken, broken, jobs=declared, history_lines=0)["problems"]) == 8
+
+
+def test_timers_in_place_of_cron() -> None:
+    data = plan(SHOP, scheduler="timer", jobs={"audit_partitions": {"schedule": "0 4 1 * mon"}})
+    assert data["cron"] == []
+    assert data["timers"] == [
+        {
+            "job": "audit_partitions",
+            "user": "postgres",
+            "calendar": ["*-*-01 04:00:00", "Mon *-*-* 04:00:00"],
+            "limit_seconds": 900,
+        },
+        {"job": "check_jobs", "user": "postgres", "calendar": ["*-*-* *:00,15,30,45:00"], "limit_seconds": 360},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schedulers", "by_timer"),
+    [
+        (("cron", "cron"), []),
+        (("timer", "timer"), ["audit_partitions", "backup_trial", "check_jobs"]),
+        (("cron", "timer"), ["backup_trial"]),
+        (("timer", "cron"), ["audit_partitions", "check_jobs"]),
+    ],
+)
+def test_each_job_has_one_scheduler(
+    schedulers: tuple[str, str], by_timer: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job whose name begins with backup_ may have another one."""
+    trial = {"backup_trial": {"schedule": "1 1 * * *", "deadline": "1h", "enabled": True}}
+    monkeypatch.setattr(agent_plan, "JOBS", JOBS | trial)
+    monkeypatch.setattr(agent_plan, "_jobs", lambda _found, _spec: dict.fromkeys(ALL, JOB))
+    data = plan(scheduler=schedulers[0], backup_scheduler=schedulers[1])
+    assert [timer["job"] for timer in data["timers"]] == by_timer
+    assert [line["job"] for line in data["cron"]] == [name for name in ALL if name not in by_timer]
+    units = {name for name in data["leftovers"]["patterns"] if name.endswith((".service", ".timer"))}
+    without = {"audit_partitions", "backup_trial", "check_jobs", "refresh_views"} - set(by_timer)
+    assert units == {f"pgstead-{name}.{kind}" for name in without for kind in ("service", "timer")}
+
+
+def test_what_is_left_of_jobs_that_are_idle_is_to_go() -> None:
+    left = plan(SHOP, scheduler="timer")["leftovers"]
+    assert left["paths"] == [
+        "/var/lib/pgstead/jobs",
+        "/var/lib/pgstead/metrics",
+        "/etc/systemd/system",
+        "/etc/pgstead",
+    ]
+    assert sorted(left["patterns"]) == [
+        "notifications.json",
+        "pgstead-refresh_views.service",
+        "pgstead-refresh_views.timer",
+        "pgstead_refresh_views.prom",
+        "refresh_views.json",
+        "refresh_views.jsonl",
+        "refresh_views.lock",
+        "refresh_views.memory",
+    ]
+
+
+def test_the_plan_says_that_somebody_is_told_and_nothing_more() -> None:
+    secret = {"url": "https://hooks.example.org/T0/secret", "headers": {"Authorization": "Bearer secret"}}
+    data = plan(SHOP, notifications={"webhook": secret})
+    assert data["config"]["notifications"] == "/etc/pgstead/notifications.json"
+    assert "secret" not in json.dumps(data)
+    assert "notifications.json" not in data["leftovers"]["patterns"]
+    broken = plan(SHOP, notifications={"webhook": secret | {"url": "ftp://secret"}})
+    assert broken["problems"] == [
+        "agent_notifications.webhook.url: is not an address that begins with https:// or http://"
+    ]
 
 
 def test_what_the_role_says_of_the_jobs_is_what_they_do() -> None:

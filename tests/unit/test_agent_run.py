@@ -9,14 +9,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.pgstead.ops.plugins.module_utils._agent import audit_partitions, command
+from ansible_collections.pgstead.ops.plugins.module_utils._agent import audit_partitions, command, memory, publish
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import run as running
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.jobs import Job
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.lock import lock
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.run import run
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.state import keep, latest, load
@@ -24,6 +26,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._agent.supervise impor
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config, JobConfig
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import ConnectionFailed, HostError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.job import Verdict
+from ansible_collections.pgstead.ops.plugins.module_utils._core.metrics import Metric
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.audit_partition import PartitionReport
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -35,7 +38,7 @@ OTHER = SHOP | {"database": "other"}
 def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Collect what goes to the journal, and stay who and where we are."""
     lines: list[tuple[str, str]] = []
-    for module in (running, command):
+    for module in (running, command, publish, memory):
         monkeypatch.setattr(module, "note", lambda status, text: lines.append((status, text)))
     monkeypatch.setattr(running, "become", lambda _name: None)
     return lines
@@ -44,11 +47,12 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     job = JobConfig("17 3 * * *", 60, {"databases": [SHOP, OTHER]})
-    return Config(USER, str(tmp_path), str(tmp_path), 5432, 3, {"trial": job, "audit_partitions": job})
+    jobs = {"trial": job, "audit_partitions": job}
+    return Config(USER, str(tmp_path), str(tmp_path), 5432, 3, jobs, str(tmp_path / "metrics"))
 
 
-def carry_out(config: Config, work: Callable[[], Verdict]) -> dict[str, Any]:
-    return run("trial", config, "0.1.0+abc", {"trial": lambda _config, _settings: work()})
+def carry_out(config: Config, work: Callable[[], Verdict], lock: str = "") -> dict[str, Any]:
+    return run("trial", config, "0.1.0+abc", {"trial": Job(lambda _config, _settings: work(), lock)})
 
 
 def ended(process: int) -> bool:
@@ -87,6 +91,54 @@ def test_a_second_run_is_skipped_and_names_the_first(
     assert entry["status"] == "skipped"
     assert f"process {os.getpid()} is running it" in entry["reason"]
     assert carry_out(config, lambda: Verdict("ok"))["status"] == "ok"
+
+
+def test_jobs_that_share_a_lock_run_one_at_a_time(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
+    with lock(tmp_path / "backup.lock"):
+        skipped = carry_out(config, lambda: Verdict("ok"), lock="backup")
+        alone = carry_out(config, lambda: Verdict("ok"))
+    assert skipped["status"] == "skipped"
+    expected = f"process {os.getpid()} is running a job that excludes it (backup) (it holds {tmp_path}/backup.lock)"
+    assert skipped["reason"] == expected
+    assert alone["status"] == "ok"
+    assert carry_out(config, lambda: Verdict("ok"), lock="backup")["status"] == "ok"
+
+
+def test_every_run_leaves_metrics(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
+    file = tmp_path / "metrics" / "pgstead_trial.prom"
+
+    def values() -> dict[str, str]:
+        lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+        return dict(line.rsplit(" ", 1) for line in lines)
+
+    first = carry_out(config, lambda: Verdict("ok", metrics=(Metric("size_bytes", 7.0, {"repository": "1"}),)))
+    began = f"{datetime.fromisoformat(first['started']).timestamp():.0f}"
+    expected = {
+        'pgstead_job_last_run_timestamp_seconds{job="trial"}': began,
+        'pgstead_job_last_success_timestamp_seconds{job="trial"}': began,
+        'pgstead_job_exit_code{job="trial"}': "0",
+        'pgstead_job_size_bytes{job="trial",repository="1"}': "7",
+    }
+    assert values().items() >= expected.items()
+    assert file.stat().st_mode & 0o777 == 0o644
+    carry_out(config, lambda: Verdict("failed", "no server"))
+    kept = {name: value for name, value in expected.items() if "success" in name or "size" in name}
+    assert values().items() >= (kept | {'pgstead_job_exit_code{job="trial"}': "1"}).items()
+    with lock(tmp_path / "trial.lock"):
+        carry_out(config, lambda: Verdict("ok"))
+    assert values().items() >= (kept | {'pgstead_job_exit_code{job="trial"}': "75"}).items()
+    assert (tmp_path / "metrics" / "pgstead_notifications.prom").read_text().endswith("undelivered 0\n")
+
+
+def test_metrics_that_cannot_be_written_are_no_secret(
+    config: Config, tmp_path: Path, said: list[tuple[str, str]]
+) -> None:
+    (tmp_path / "metrics").write_text("in the way")
+    with pytest.raises(
+        HostError, match=r"metrics/pgstead_notifications\.prom cannot be written: .*pgstead\.ops\.agent"
+    ):
+        carry_out(config, lambda: Verdict("ok"))
+    assert json.loads((tmp_path / "trial.json").read_text())["status"] == "ok"
 
 
 def test_a_lock_ends_with_its_holder(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
@@ -167,11 +219,11 @@ def test_a_job_that_is_unknown_or_not_configured(config: Config, said: list[tupl
     with pytest.raises(SpecError, match=r"vacuum: there is no such job in pgstead 1\.0; there are audit_partitions"):
         run("vacuum", config, "1.0")
     with pytest.raises(SpecError, match=r"other: is not configured on this host: .*pgstead\.ops\.agent"):
-        run("other", config, "1.0", {"other": lambda _config, _settings: Verdict("ok")})
+        run("other", config, "1.0", {"other": Job(lambda _config, _settings: Verdict("ok"))})
 
 
 def test_a_directory_that_cannot_be_written(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
-    gone = Config(USER, str(tmp_path / "gone"), "/", 5432, 3, config.jobs)
+    gone = replace(config, state_directory=str(tmp_path / "gone"))
     with pytest.raises(HostError, match=r"gone/trial\.lock cannot be locked: .*run playbook pgstead\.ops\.agent"):
         carry_out(gone, lambda: Verdict("ok"))
 
@@ -241,7 +293,7 @@ def test_the_exit_code_says_the_status(
     def job(_config: Config, _settings: Mapping[str, Any]) -> Verdict:
         return Verdict(status, "as told")
 
-    monkeypatch.setitem(running.JOBS, "audit_partitions", job)
+    monkeypatch.setitem(running.JOBS, "audit_partitions", Job(job))
     assert call("run", "audit_partitions", "--config", str(path), "--json") == code
     assert json.loads(capsys.readouterr().out)["status"] == status
     assert call("run", "audit_partitions", "--config", str(path)) == code
@@ -267,8 +319,8 @@ def test_list_shows_what_ran_and_what_did_not(path: Path, tmp_path: Path, capsys
     ("spoil", "words"),
     [
         (lambda path: path.unlink(), "cannot be read: "),
-        (lambda path: path.chmod(0o666), "has mode 0666 and owner "),
-        (lambda path: path.chmod(0o664), "has mode 0664 and owner "),
+        (lambda path: path.chmod(0o666), "has mode 0666, owner "),
+        (lambda path: path.chmod(0o664), "has mode 0664, owner "),
         (lambda path: path.write_text("{"), "configuration: is not JSON: "),
         (lambda path: path.write_bytes(b"\xff"), "cannot be read: "),
         (lambda path: path.write_text('{"port": 0}'), "configuration.port: 0 is not a whole number from 1 to 65535"),

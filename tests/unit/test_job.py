@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core import job
 from ansible_collections.pgstead.ops.plugins.module_utils._core.job import Verdict
+from ansible_collections.pgstead.ops.plugins.module_utils._core.metrics import Metric
 
 
 def result(**changed: Any) -> dict[str, Any]:
@@ -60,7 +61,12 @@ def test_the_worst_decides(statuses: list[str], expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "found", [Verdict("ok"), Verdict("failed", "it broke", {"databases": {"a": {"x": [1]}}}, "/e")]
+    "found",
+    [
+        Verdict("ok"),
+        Verdict("ok", metrics=(Metric("size_bytes", 7.5, {"repository": "1"}),)),
+        Verdict("failed", "it broke", {"databases": {"a": {"x": [1]}}}, "/e"),
+    ],
 )
 def test_a_verdict_survives_the_way_to_its_supervisor(found: Verdict) -> None:
     assert job.verdict(found.as_json()) == found
@@ -114,8 +120,9 @@ def test_age(seconds: float, expected: str) -> None:
 
 def listed(*items: dict[str, Any], version: str = "1") -> dict[str, Any]:
     base = {"job": "j", "schedule": "17 3 * * *", "deadline_seconds": 600}
-    base |= {"age_seconds": None, "last": None, "unreadable": ""}
-    return {"version": version, "host": "db1", "jobs": [base | item for item in items]}
+    base |= {"age_seconds": None, "last": None, "unreadable": "", "overdue": ""}
+    jobs = [base | item for item in items]
+    return {"version": version, "host": "db1", "jobs": jobs, "undelivered": []}
 
 
 DONE = {"age_seconds": 7300, "last": result()}
@@ -130,6 +137,22 @@ def test_the_overview_is_a_table() -> None:
         "j          17 3 * * *  failed  60 s  0.123    no server at all",
         "never_run  17 3 * * *  never   -     -",
         "j          17 3 * * *  never   -     -        x is not the result of a job",
+    ]
+
+
+def test_what_is_overdue_and_what_nobody_was_told_stand_out() -> None:
+    late = {"overdue": "was due at 3"}
+    found = listed(DONE | late, BROKEN | late, late) | {"undelivered": ["j failed, by email: refused"]}
+    assert [line.partition("OVERDUE: ")[2] for line in job.overview(found)[1:4]] == [
+        "was due at 3",
+        "was due at 3; no server at all",
+        "was due at 3",
+    ]
+    assert job.overview(found)[4:] == ["undelivered: j failed, by email: refused"]
+    assert job.assess(found, "1")["problems"] == [
+        "j: no server\nat all",
+        *["j: was due at 3"] * 3,
+        "undelivered: j failed, by email: refused",
     ]
 
 

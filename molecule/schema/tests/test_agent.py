@@ -17,13 +17,14 @@ from ansible_collections.pgstead.ops.molecule.shared.hosts import VERSIONS, Serv
 AGENT, JOBS = "pgstead.ops.agent", "pgstead.ops.jobs"
 NOTHING = dict.fromkeys(VERSIONS, 0)
 CONFIGURATION, CRON = "/etc/pgstead/agent.json", "/etc/cron.d/pgstead"
-RESULTS = "/var/lib/pgstead/jobs"
+RESULTS, METRICS = "/var/lib/pgstead/jobs", "/var/lib/pgstead/metrics"
 JOB = "audit_partitions"
 FILES = {
     "/usr/lib/pgstead/pgstead": ("root", 0o755),
     CONFIGURATION: ("root", 0o644),
     CRON: ("root", 0o644),
     RESULTS: ("postgres", 0o755),
+    METRICS: ("postgres", 0o755),
 }
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 pgstead contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The host's command: pgstead version, pgstead list, pgstead run JOB."""
+"""The host's command: pgstead version, pgstead list, pgstead run JOB, pgstead register."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from typing import Any
 from .._core import job
 from .._core.agent_config import Config
 from .._core.errors import PgsteadError, SpecError
+from .clock import now
 from .journal import note
-from .run import run
+from .memory import missed, notices, register
+from .run import become, run
 from .state import latest, load
 
 CONFIGURATION = Path("/etc/pgstead/agent.json")
@@ -32,8 +34,13 @@ def main(argv: Sequence[str], version: str) -> int:
             return _show(told.json, {"version": version}, [version])
         config = load(told.config)
         if told.verb == "list":
-            listed = overview(config, version, datetime.now(UTC))
+            configured = datetime.fromtimestamp(told.config.stat().st_mtime, UTC)
+            listed = overview(config, version, now(), configured)
             return _show(told.json, listed, job.overview(listed))
+        if told.verb == "register":
+            become(config.user)
+            names = register(config, now())
+            return _show(told.json, {"registered": names}, [f"{name}: its schedule is new" for name in names])
         entry = run(told.job, config, version)
     except PgsteadError as error:
         return _refuse(told, error)
@@ -48,23 +55,28 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     version = verbs.add_parser("version", help="say which version this is, with a hash of its content")
     listing = verbs.add_parser("list", help="show the configured jobs, and what each came to last")
+    registering = verbs.add_parser("register", help="note which schedules are new; a playbook does that")
     running = verbs.add_parser("run", help="run a job now, as cron does", epilog=_CODES)
     running.add_argument("job", metavar="JOB", help="its name, as in pgstead list")
-    for verb in (listing, running):
+    for verb in (listing, registering, running):
         verb.add_argument(
             "--config", type=Path, default=CONFIGURATION, metavar="PATH", help=f"configuration ({CONFIGURATION})"
         )
-    for verb in (version, listing, running):
+    for verb in (version, listing, registering, running):
         verb.add_argument("--json", action="store_true", help="answer in JSON")
     return parser
 
 
-def overview(config: Config, version: str, now: datetime) -> dict[str, Any]:
-    """Return the configured jobs with their latest results."""
+def overview(config: Config, version: str, moment: datetime, configured: datetime) -> dict[str, Any]:
+    """Return the configured jobs with their latest results, those that are overdue, and notices that nobody got.
+
+    `moment` is now, in the host's zone; `configured` is when the configuration was written.
+    """
     directory, listed = Path(config.state_directory), []
+    overdue, (waiting, unknown) = missed(config, moment, configured), notices(config)
     for name, settings in config.jobs.items():
         last, unreadable = latest(directory, name)
-        since = (now - datetime.fromisoformat(last["started"])).total_seconds() if last else None
+        since = (moment - datetime.fromisoformat(last["started"])).total_seconds() if last else None
         listed.append(
             {
                 "job": name,
@@ -73,13 +85,17 @@ def overview(config: Config, version: str, now: datetime) -> dict[str, Any]:
                 "age_seconds": since,
                 "last": last,
                 "unreadable": unreadable,
+                "overdue": overdue[name],
             }
         )
-    return {"version": version, "host": socket.gethostname(), "jobs": listed}
+    undelivered = [*([unknown] if unknown else []), *waiting.undelivered]
+    return {"version": version, "host": socket.gethostname(), "jobs": listed, "undelivered": undelivered}
 
 
 def _show(as_json: bool, data: Mapping[str, Any], lines: Sequence[str]) -> int:
-    sys.stdout.write(json.dumps(data, indent=2, sort_keys=True) + "\n" if as_json else "\n".join(lines) + "\n")
+    sys.stdout.write(
+        json.dumps(data, indent=2, sort_keys=True) + "\n" if as_json else "".join(f"{line}\n" for line in lines)
+    )
     return 0
 
 

@@ -5,20 +5,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .._core.agent_config import Config
 from .._core.job import Verdict
-from . import audit_partitions, backup_verify, backups, check_archiving, refresh_views
+from . import audit_partitions, backup_verify, backups, check_archiving, check_jobs, refresh_views
 
-Job = Callable[[Config, Mapping[str, Any]], Verdict]
+Work = Callable[[Config, Mapping[str, Any]], Verdict]
 
+
+@dataclass(frozen=True)
+class Job:
+    """What a job does. Of jobs that name the same lock one runs at a time; without, of each job one run."""
+
+    work: Work
+    lock: str = ""
+
+
+BACKUP = "backup"
 JOBS: Mapping[str, Job] = {
-    "audit_partitions": audit_partitions.run,
-    "refresh_views": refresh_views.run,
-    "backup_full": backups.run,
-    "backup_diff": backups.run,
-    "backup_incr": backups.run,
-    "backup_verify": backup_verify.run,
-    "check_archiving": check_archiving.run,
+    "audit_partitions": Job(audit_partitions.run),
+    "refresh_views": Job(refresh_views.run),
+    "backup_full": Job(backups.run, BACKUP),
+    "backup_diff": Job(backups.run, BACKUP),
+    "backup_incr": Job(backups.run, BACKUP),
+    "backup_verify": Job(backup_verify.run),
+    "check_archiving": Job(check_archiving.run),
+    "check_jobs": Job(check_jobs.run),
 }

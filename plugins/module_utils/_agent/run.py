@@ -20,12 +20,13 @@ from .._core.job import Verdict
 from .jobs import JOBS, Job
 from .journal import note
 from .lock import lock
+from .publish import publish
 from .state import keep
 from .supervise import within
 
 
 def run(name: str, config: Config, version: str, jobs: Mapping[str, Job] = JOBS) -> dict[str, Any]:
-    """Run a job and return its result, which is kept and in the journal by then. Raises SpecError, HostError."""
+    """Run a job and return its result, which is kept and made known by then. Raises SpecError, HostError."""
     if name not in jobs:
         raise SpecError([Problem(name, f"there is no such job in pgstead {version}; there are {', '.join(jobs)}")])
     if name not in config.jobs:
@@ -44,16 +45,18 @@ def run(name: str, config: Config, version: str, jobs: Mapping[str, Job] = JOBS)
     )
     note(found.status, job.sentence(entry))
     keep(Path(config.state_directory), entry, config.history_lines)
+    publish(config, entry, tuple(found.metrics), datetime.now(UTC))
     return entry
 
 
-def _alone(name: str, config: Config, settings: JobConfig, work: Job) -> Verdict:
-    """Do the work unless another run of it is under way."""
-    path = Path(config.state_directory) / f"{name}.lock"
+def _alone(name: str, config: Config, settings: JobConfig, known: Job) -> Verdict:
+    """Do the work unless another run of it, or of a job with the same lock, is under way."""
+    path = Path(config.state_directory) / f"{known.lock or name}.lock"
     with lock(path) as holder:
         if holder is not None:
-            return Verdict("skipped", f"process {holder} is running it (it holds {path})")
-        return within(settings.deadline_seconds, lambda: work(config, settings.settings))
+            what = f"a job that excludes it ({known.lock})" if known.lock else "it"
+            return Verdict("skipped", f"process {holder} is running {what} (it holds {path})")
+        return within(settings.deadline_seconds, lambda: known.work(config, settings.settings))
 
 
 def become(name: str) -> None:

@@ -7,33 +7,53 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from .._core import agent_config, job
+from .._core import agent_config, job, notify_spec
 from .._core.agent_config import Config
 from .._core.errors import HostError, Problem, SpecError
+from .._core.notify_spec import Policy
 from .._host.files import Wanted, write
 from .lock import lock
 
 REMEDY = "run playbook pgstead.ops.agent, which writes it"
+Parsed = TypeVar("Parsed")
 
 
 def load(path: Path) -> Config:
     """Read the configuration. Raises SpecError where it is missing, wrong, or could be anybody's."""
+    return _parsed(path, _trusted(path), agent_config.parse)
+
+
+def receivers(path: Path) -> Policy:
+    """Read who is told of jobs. Raises SpecError as `load` does, and where others could read what may be secret."""
+    return _parsed(path, _trusted(path, secret=True), notify_spec.parse)
+
+
+def _trusted(path: Path, *, secret: bool = False) -> str:
+    """Return the text of a file that nobody but root has written, nor, if it is secret, others than the jobs have read."""
     try:
         with path.open(encoding="utf-8") as stream:
             status = os.fstat(stream.fileno())
             text = stream.read()
     except (OSError, ValueError) as error:
         raise SpecError([Problem(str(path), f"cannot be read: {error}; {REMEDY}")]) from error
+    what = f"has mode {stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid} and group {status.st_gid}"
     if status.st_uid not in (0, os.geteuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        what = f"has mode {stat.S_IMODE(status.st_mode):04o} and owner {status.st_uid}"
         raise SpecError([Problem(str(path), f"{what}: others than root could write it. See who did, then {REMEDY}")])
+    foreign = status.st_mode & stat.S_IRGRP and status.st_gid not in (0, os.getegid())
+    if secret and (foreign or status.st_mode & stat.S_IRWXO):
+        remedy = "change its secrets where they are used, and in the inventory"
+        raise SpecError([Problem(str(path), f"{what}: others could read it. Then {remedy}; {REMEDY}")])
+    return text
+
+
+def _parsed(path: Path, text: str, parse: Callable[[str], Parsed]) -> Parsed:
     try:
-        return agent_config.parse(text)
+        return parse(text)
     except SpecError as error:
         found = [Problem(f"{path}, {problem.where}", problem.what) for problem in error.problems]
         raise SpecError([*found, Problem(str(path), REMEDY)]) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import Problem, SpecError
-from .shape import MAPPING, PATH, TEXT, Key, faults, whole
+from .shape import MAPPING, PATH, TEXT, Key, faults, or_nothing, whole
 
 MOST_HISTORY_LINES, LONGEST_DEADLINE_SECONDS = 100_000, 7 * 86400
 _KEYS: Mapping[str, Key] = {
@@ -19,6 +19,8 @@ _KEYS: Mapping[str, Key] = {
     "socket_directory": PATH,
     "port": whole(1, 65535),
     "history_lines": whole(1, MOST_HISTORY_LINES),
+    "metrics_directory": PATH,
+    "notifications": or_nothing(PATH),
     "jobs": MAPPING,
 }
 _JOB_KEYS: Mapping[str, Key] = {
@@ -39,7 +41,9 @@ class JobConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """The whole configuration; `user` is the operating system user that runs the jobs."""
+    """The whole configuration; `user` is the operating system user that runs the jobs, `notifications` the file that says
+    who is told of them, if anybody is.
+    """
 
     user: str
     state_directory: str
@@ -47,6 +51,8 @@ class Config:
     port: int
     history_lines: int
     jobs: Mapping[str, JobConfig]
+    metrics_directory: str
+    notifications: str | None = None
 
 
 def parse(text: str) -> Config:

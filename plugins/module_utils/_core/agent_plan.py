@@ -5,23 +5,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import Any
 
-from . import backup_spec
+from . import backup_spec, check_job, notify_spec
 from .agent_config import LONGEST_DEADLINE_SECONDS, MOST_HISTORY_LINES
 from .audit_job import MOST_AHEAD, MOST_MONTHS
 from .audit_partition import DEFAULT_AHEAD, LEAST_AHEAD, retention_months
 from .backup import KINDS
-from .cron import schedule_problem
+from .cron import on_calendar, schedule_problem
 from .errors import Problem
 from .inventory import number
+from .job import GRACE
 from .units import parse_duration_ms
 from .view_spec import views
 
 USER = "postgres"
 STATE_DIRECTORY = "/var/lib/pgstead/jobs"
+NOTIFICATIONS = "/etc/pgstead/notifications.json"
+UNITS = "/etc/systemd/system"
+SCHEDULERS = ("cron", "timer")
 SOCKET_DIRECTORY = "/var/run/postgresql"
 # what an inventory that says nothing of a job gets
 JOBS: Mapping[str, Mapping[str, Any]] = {
@@ -29,21 +35,28 @@ JOBS: Mapping[str, Mapping[str, Any]] = {
     "refresh_views": {"schedule": "37 4 * * *", "deadline": "2h", "enabled": True},
     "backup_full": {"schedule": "7 1 * * 0", "deadline": "12h", "enabled": True},
     "backup_diff": {"schedule": "7 1 * * 1-6", "deadline": "6h", "enabled": True},
-    "backup_incr": {"schedule": "22 * * * *", "deadline": "1h", "enabled": True},
+    "backup_incr": {"schedule": "22 * * * *", "deadline": "12h", "enabled": True},  # others of them go first
     "backup_verify": {"schedule": "52 5 * * *", "deadline": "12h", "enabled": True},
     "check_archiving": {"schedule": "*/10 * * * *", "deadline": "2min", "enabled": True},
+    "check_jobs": {"schedule": "*/15 * * * *", "deadline": "1min", "enabled": True},
 }
 AUDIT_SCHEMA = "audit"
+_DIRECTORY = re.compile(r"(/[A-Za-z0-9._-]*[A-Za-z0-9_-])+")  # no trailing slash, no .., no pattern of a shell
 _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 @dataclass(frozen=True)
 class AgentPlan:
-    """The command's configuration, cron's lines, the jobs that have none; no `problems` means a host may be touched."""
+    """The command's configuration, cron's lines, systemd's timers, and what lies on hosts of jobs or schedulers that are
+    no longer wanted (`leftovers`: directories, and names of files in any of them). No `problems` means that a host may
+    be touched.
+    """
 
     config: Mapping[str, Any]
     cron: tuple[Mapping[str, str], ...] = ()
+    timers: tuple[Mapping[str, Any], ...] = ()
     idle: tuple[str, ...] = ()
+    leftovers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
@@ -51,7 +64,9 @@ class AgentPlan:
         return {
             "config": self.config,
             "cron": list(self.cron),
+            "timers": list(self.timers),
             "idle": list(self.idle),
+            "leftovers": dict(self.leftovers),
             "problems": [str(problem) for problem in self.problems],
         }
 
@@ -73,36 +88,100 @@ class _Found:
             return low
         return value
 
+    def directory(self, where: str, raw: Any) -> str:
+        """Return the path of a directory, or the root with a problem noted."""
+        if isinstance(raw, str) and _DIRECTORY.fullmatch(raw):
+            return raw
+        self.problems.append(
+            Problem(where, f"{raw!r} is not an absolute path of letters, digits, dots, dashes and underscores")
+        )
+        return "/"
+
 
 def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
-    """Decide which jobs run on a host. `spec` has databases, backup, jobs, history_lines and port."""
+    """Decide which jobs run on a host, and by what they are started. `spec` has databases, backup, jobs, history_lines, port,
+    metrics_directory, notifications, scheduler and backup_scheduler.
+    """
     found = _Found()
-    declared = spec["jobs"] or {}
-    found.problems += [
-        Problem(f"agent_jobs.{name}", f"there is no such job; there are {', '.join(JOBS)}")
-        for name in declared
-        if name not in JOBS
-    ]
-    settings = {
-        "audit_partitions": _audited(found, spec["databases"]),
-        "refresh_views": _refreshed(found, spec["databases"]),
-        **_backed_up(found, spec.get("backup") or {}),
-    }
-    jobs = {}
-    for name, standard in JOBS.items():
-        job = _job(found, f"agent_jobs.{name}", standard, declared.get(name))
-        if job is not None and settings.get(name):
-            jobs[name] = {**job, "settings": settings[name]}
+    jobs = _jobs(found, spec)
+    policy, problems = notify_spec.read(spec["notifications"])
+    found.problems += problems
     config = {
         "user": USER,
         "state_directory": STATE_DIRECTORY,
         "socket_directory": SOCKET_DIRECTORY,
         "port": found.whole("postgresql_port", spec["port"], 1, 65535),
         "history_lines": found.whole("agent_history_lines", spec["history_lines"], 1, MOST_HISTORY_LINES),
+        "metrics_directory": found.directory("agent_metrics_directory", spec["metrics_directory"]),
+        "notifications": None if policy is None else NOTIFICATIONS,
         "jobs": jobs,
     }
-    lines = tuple({"job": name, "schedule": job["schedule"], "user": USER} for name, job in jobs.items())
-    return AgentPlan(config, lines, tuple(name for name in JOBS if name not in jobs), tuple(found.problems))
+    by_timer = {name for name in jobs if _scheduler(spec, name) == "timer"}
+    for variable in ("scheduler", "backup_scheduler"):
+        if spec[variable] not in SCHEDULERS:
+            where = variable if variable.startswith("backup") else f"agent_{variable}"
+            found.problems.append(Problem(where, f"{spec[variable]!r} is neither {' nor '.join(SCHEDULERS)}"))
+    if found.problems:
+        return AgentPlan(config, problems=tuple(found.problems))
+    return AgentPlan(
+        config,
+        tuple(
+            {"job": name, "schedule": job["schedule"], "user": USER}
+            for name, job in jobs.items()
+            if name not in by_timer
+        ),
+        tuple(_timer(name, jobs[name]) for name in jobs if name in by_timer),
+        tuple(name for name in JOBS if name not in jobs),
+        _leftovers(config, by_timer),
+    )
+
+
+def _jobs(found: _Found, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the jobs that have something to do, with their settings."""
+    declared = spec["jobs"] or {}
+    found.problems += [
+        Problem(f"agent_jobs.{name}", f"there is no such job; there are {', '.join(JOBS)}")
+        for name in declared
+        if name not in JOBS
+    ]
+    settings: dict[str, Mapping[str, Any]] = {
+        "audit_partitions": _audited(found, spec["databases"]),
+        "refresh_views": _refreshed(found, spec["databases"]),
+        **_backed_up(found, spec.get("backup") or {}),
+    }
+    jobs: dict[str, dict[str, Any]] = {}
+    for name in sorted(JOBS, key=check_job.NAME.__eq__):  # which looks at those that were found before it
+        job = _job(found, f"agent_jobs.{name}", JOBS[name], declared.get(name))
+        told = {"jobs": list(jobs)} if name == check_job.NAME and jobs else settings.get(name)
+        if job is not None and told:
+            jobs[name] = {**job, "settings": told}
+    return jobs
+
+
+def _scheduler(spec: Mapping[str, Any], name: str) -> Any:
+    return spec["backup_scheduler" if name.startswith("backup_") else "scheduler"]
+
+
+def _timer(name: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the units of a job are made of; systemd is there for a command that does not keep its own deadline."""
+    limit = job["deadline_seconds"] + int(GRACE.total_seconds())
+    return {"job": name, "user": USER, "calendar": list(on_calendar(job["schedule"])), "limit_seconds": limit}
+
+
+def _leftovers(config: Mapping[str, Any], by_timer: Collection[str]) -> dict[str, list[str]]:
+    """Return where to look for files, and the names of those that are to go."""
+    idle = [name for name in JOBS if name not in config["jobs"]]
+    names = [f"{name}.{ending}" for name in idle for ending in ("json", "jsonl", "lock", "memory")]
+    names += [f"pgstead_{name}.prom" for name in idle]
+    for name in JOBS:
+        if name not in by_timer:
+            names += [f"pgstead-{name}.timer", f"pgstead-{name}.service"]
+    paths = [STATE_DIRECTORY, str(config["metrics_directory"]), UNITS]
+    if config["notifications"] is None:
+        # of both directories: who is told, and who has not been told yet
+        paths.append(str(PurePosixPath(NOTIFICATIONS).parent))
+        names.append(PurePosixPath(NOTIFICATIONS).name)
+    return {"paths": paths, "patterns": names}
 
 
 def _job(found: _Found, where: str, standard: Mapping[str, Any], declared: Any) -> dict[str, Any] | None:

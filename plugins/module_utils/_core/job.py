@@ -7,23 +7,34 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from .cron import latest
+from .metrics import Metric
 
 SCHEMA = 1
 # What the shell is told. 75 is EX_TEMPFAIL: try again later. 2 is for a command or configuration that cannot be used.
 EXIT_CODES: Mapping[str, int] = {"ok": 0, "failed": 1, "warning": 3, "skipped": 75}
 EXIT_REFUSED = 2
 _SEVERITY = ("ok", "skipped", "warning", "failed")
+# How much later than its deadline a run is missed (a busy host, a queue of notifications), and how much earlier than
+# its time it may seem to begin (a clock that is set).
+GRACE, TOLERANCE = timedelta(minutes=5), timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a job says of its run. Whatever is not ok has a reason; evidence is the path of a record, if one was kept."""
+    """What a job says of its run. Whatever is not ok has a reason; evidence is the path of a record, if one was kept.
+
+    `metrics` are published beside those of every job, and stay until a later run has others.
+    """
 
     status: str
     reason: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     evidence: str | None = None
+    metrics: Sequence[Metric] = ()
 
     def __post_init__(self) -> None:
         if self.status not in EXIT_CODES:
@@ -39,8 +50,9 @@ class Verdict:
 def verdict(text: str) -> Verdict | None:
     """Read a verdict; None for a text that is not a whole one."""
     try:
-        return Verdict(**json.loads(text))
-    except (ValueError, TypeError):
+        raw = json.loads(text)
+        return Verdict(**{**raw, "metrics": tuple(Metric(**each) for each in raw["metrics"])})
+    except (ValueError, TypeError, KeyError):
         return None
 
 
@@ -90,6 +102,37 @@ def sentence(entry: Mapping[str, Any]) -> str:
     return f"{entry['job']}: {entry['status']} after {entry['seconds']} s{told}"
 
 
+def moment(text: str) -> datetime:
+    """Read a time of a job-result. Raises ValueError."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text!r} says nothing of its time zone")
+    return found
+
+
+def stamp(when: datetime) -> str:
+    """Write a time as job-results have it."""
+    return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def overdue(
+    schedule: str, deadline_seconds: float, now: datetime, *, since: datetime, ended: datetime | None = None
+) -> str:
+    """Say that a job did not run when it was due, or return nothing.
+
+    A run is missed once its deadline and GRACE are over and none has been at work at or after the due time: `ended` is
+    the end of the last run that was not skipped. Before `since`, when the schedule was first there, nothing was due.
+    `now` is in the host's zone (cron.latest).
+    """
+    # in UTC: across a change of clocks, Python takes a difference of local times for one of the dial
+    before = now.astimezone(UTC) - timedelta(seconds=deadline_seconds) - GRACE
+    due = latest(schedule, before.astimezone(now.tzinfo))
+    if due < since or (ended is not None and ended + TOLERANCE >= due):
+        return ""
+    told = f"the last run ended at {stamp(ended)}" if ended else f"it has never run since {stamp(since)}"
+    return f"was due at {due.isoformat(timespec='minutes')} and did not run: {told}"
+
+
 def history(before: str, entry: Mapping[str, Any], most: int) -> str:
     """Return the lines of a history with one more, and no more than `most`."""
     lines = [*before.splitlines(), json.dumps(entry, sort_keys=True)]
@@ -108,20 +151,24 @@ HEADINGS = ("job", "schedule", "last", "age", "seconds", "reason")
 
 
 def overview(listed: Mapping[str, Any]) -> list[str]:
-    """Return the lines of a table over what `pgstead list` knows."""
+    """Return the lines of a table over what `pgstead list` knows, and one for each notification that nobody got."""
+    unheard = [f"undelivered: {each}" for each in listed["undelivered"]]
     if not listed["jobs"]:
-        return ["no job is scheduled on this host"]
+        return ["no job is scheduled on this host", *unheard]
     rows = [HEADINGS, *(_row(item) for item in listed["jobs"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*lines, *unheard]
 
 
 def _row(item: Mapping[str, Any]) -> tuple[str, ...]:
     last = item["last"]
+    missed = f"OVERDUE: {item['overdue']}" if item["overdue"] else ""
     if last is None:
-        return (item["job"], item["schedule"], "never", "-", "-", item["unreadable"])
-    told = " ".join(str(last["reason"]).split())
-    return (item["job"], item["schedule"], last["status"], age(item["age_seconds"]), str(last["seconds"]), told)
+        words = "; ".join(filter(None, (missed, item["unreadable"])))
+        return (item["job"], item["schedule"], "never", "-", "-", words)
+    words = "; ".join(filter(None, (missed, " ".join(str(last["reason"]).split()))))
+    return (item["job"], item["schedule"], last["status"], age(item["age_seconds"]), str(last["seconds"]), words)
 
 
 def skew(controller: str, host: str) -> str:
@@ -144,4 +191,6 @@ def assess(listed: Mapping[str, Any], controller: str) -> dict[str, list[str]]:
         for item in listed["jobs"]
         if item["unreadable"] or (item["last"] and item["last"]["status"] == "failed")
     ]
-    return {"lines": overview(listed), "problems": failed}
+    missed = [f"{item['job']}: {item['overdue']}" for item in listed["jobs"] if item["overdue"]]
+    unheard = [f"undelivered: {each}" for each in listed["undelivered"]]
+    return {"lines": overview(listed), "problems": [*failed, *missed, *unheard]}

@@ -1,0 +1,304 @@
+"""Notifications as real receivers get them: mail and webhook, their failures, and what waits for the next run."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.pgstead.ops.molecule.shared.receivers import Mailbox, Requests, smtp, web
+from ansible_collections.pgstead.ops.plugins.module_utils._agent import memory, publish
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.memory import notices
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.senders import mail, post
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.state import receivers
+from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config, JobConfig
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._core.notify import Notice
+from ansible_collections.pgstead.ops.plugins.module_utils._core.notify_spec import Email, Webhook
+
+# a delivery is a child of its run, and here the receivers are threads; one that hung would be ended at its deadline
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+REASON = "shop: Überlauf, größer als erlaubt\r\nBcc: all@example.org\n\nand more"
+NOTICE = Notice(
+    kind="failed",
+    job="trial",
+    host="db1",
+    status="failed",
+    reason=REASON,
+    since="2026-01-02T03:17:00Z",
+    at="2026-01-02T12:00:00Z",
+    result={"job": "trial", "reason": REASON},
+    left=("email", "webhook"),
+)
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with smtp() as box:
+        yield box
+
+
+@pytest.fixture
+def hook() -> Iterator[Requests]:
+    with web() as requests:
+        yield requests
+
+
+def closed_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+# ------------------------------------------------------------------------------------------------------- the senders
+
+
+def test_a_mail_arrives_as_it_was_meant(mailbox: Mailbox) -> None:
+    mail(Email(("dba@example.org", "root"), "", "127.0.0.1", mailbox.port), NOTICE)
+    (message,) = mailbox.mails()
+    assert mailbox.senders[0].startswith("<pgstead@db1>")
+    assert mailbox.recipients == ["<dba@example.org>", "<root>"]
+    assert (message["Subject"], message["From"], message["To"]) == (
+        "[pgstead] db1: trial failed",
+        "pgstead@db1",
+        "dba@example.org, root",
+    )
+    assert message["Bcc"] is None
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert (
+        "Reason: shop: Überlauf, größer als erlaubt Bcc: all@example.org and more" in message.get_content().splitlines()
+    )
+    assert mailbox.raw[0].isascii()
+
+
+def test_a_mail_system_that_refuses(mailbox: Mailbox) -> None:
+    mailbox.answer = "550 no such user"
+    with pytest.raises(HostError, match=f"127.0.0.1 port {mailbox.port} did not take it: SMTPRecipientsRefused"):
+        mail(Email(("nobody",), "", "127.0.0.1", mailbox.port), NOTICE)
+    assert mailbox.raw == []
+
+
+def test_a_mail_system_that_is_not_there() -> None:
+    with pytest.raises(HostError, match="did not take it: Connection refused"):
+        mail(Email(("root",), "", "127.0.0.1", closed_port()), NOTICE)
+
+
+def test_a_webhook_gets_all_of_it(hook: Requests) -> None:
+    post(Webhook(f"http://127.0.0.1:{hook.port}/T0/x", {"Authorization": "Bearer secret"}), NOTICE)
+    ((path, headers, content),) = hook.seen
+    assert path == "/T0/x"
+    assert headers["Authorization"] == "Bearer secret"
+    assert headers["Content-Type"] == "application/json; charset=utf-8"
+    told = json.loads(content)
+    assert told["text"].startswith("[pgstead] db1: trial failed\nHost: db1\n")
+    assert told["result"] == {"job": "trial", "reason": REASON}
+    assert (told["kind"], told["status"], told["since"]) == ("failed", "failed", "2026-01-02T03:17:00Z")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirection_is_not_followed(status: int, hook: Requests) -> None:
+    with web() as elsewhere:
+        hook.status, hook.location = status, f"http://localhost:{elsewhere.port}/"
+        with pytest.raises(HostError, match=f"answered with status {status}, a redirection, which is not followed"):
+            post(Webhook(f"http://127.0.0.1:{hook.port}/", {"Authorization": "Bearer secret"}), NOTICE)
+        assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:{port}/secret", "the webhook answered with status 500"),
+        ("http://127.0.0.1:{closed}/secret", "the webhook could not be reached: Connection refused"),
+        ("https://127.0.0.1:{port}/secret", "the webhook could not be reached: "),
+        ("http://127.0.0.1:{port}/\nsecret", "the webhook could not be reached: InvalidURL"),
+    ],
+)
+def test_a_failure_does_not_name_the_address(url: str, words: str, hook: Requests) -> None:
+    hook.status = 500
+    with pytest.raises(HostError) as caught:
+        post(Webhook(url.format(port=hook.port, closed=closed_port()), {"X": "secret"}), NOTICE)
+    assert str(caught.value).startswith(words)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_certificate_must_be_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "10"]
+    argv += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
+    subprocess.run(argv, check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with web(tls=tls) as requests:
+        for name, trusted, words in (
+            ("localhost", "/dev/null", "certificate verify failed"),
+            ("127.0.0.1", certificate, "certificate verify failed"),
+        ):
+            monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+            with pytest.raises(HostError, match=f"the webhook could not be reached: .*{words}"):
+                post(Webhook(f"https://{name}:{requests.port}/secret", {}), NOTICE)
+            assert requests.seen == []
+        post(Webhook(f"https://localhost:{requests.port}/", {}), NOTICE)
+        assert len(requests.seen) == 1
+
+
+def test_proxies_of_the_environment_get_nothing(hook: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    with web() as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        post(Webhook(f"http://127.0.0.1:{hook.port}/", {}), NOTICE)
+        assert (len(hook.seen), proxy.seen) == (1, [])
+
+
+# ----------------------------------------------------------------------------------------------------- from a run on
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    lines: list[tuple[str, str]] = []
+    for module in (publish, memory):
+        monkeypatch.setattr(module, "note", lambda status, text: lines.append((status, text)))
+    return lines
+
+
+@pytest.fixture
+def config(tmp_path: Path, mailbox: Mailbox, hook: Requests, said: list[tuple[str, str]]) -> Config:
+    secrets = tmp_path / "etc-notifications.json"
+    told = {
+        "email": {"to": ["dba@example.org"], "smtp_host": "127.0.0.1", "smtp_port": mailbox.port},
+        "webhook": {"url": f"http://127.0.0.1:{hook.port}/T0/secret", "headers": {"X-Key": "secret"}},
+    }
+    secrets.write_text(json.dumps(told))
+    secrets.chmod(0o640)
+    user, jobs = pwd.getpwuid(os.geteuid()).pw_name, {"trial": JobConfig("17 3 * * *", 60, {"any": 1})}
+    return Config(user, str(tmp_path), "/", 5432, 3, jobs, str(tmp_path / "metrics"), str(secrets))
+
+
+def hear(config: Config, status: str, now: datetime = NOW) -> None:
+    entry: dict[str, Any] = {"job": "trial", "host": "db1", "status": status, "reason": "no server", "facts": {}}
+    entry |= {"started": "2026-01-02T03:17:00Z", "seconds": 1.5}
+    publish.publish(config, entry, (), now)
+
+
+def undelivered(config: Config) -> int:
+    text = (Path(config.metrics_directory) / "pgstead_notifications.prom").read_text()
+    return int(text.splitlines()[-1].split()[-1])
+
+
+def kinds(hook: Requests) -> list[str]:
+    return [json.loads(content)["kind"] for _path, _headers, content in hook.seen]
+
+
+def test_failure_reminder_and_recovery_arrive_once(config: Config, mailbox: Mailbox, hook: Requests) -> None:
+    for status, hours in (("failed", 0), ("failed", 1), ("skipped", 2), ("failed", 24), ("ok", 25), ("ok", 26)):
+        hear(config, status, NOW + timedelta(hours=hours))
+    assert kinds(hook) == ["failed", "reminder", "recovered"]
+    assert [message["Subject"] for message in mailbox.mails()] == [
+        "[pgstead] db1: trial failed",
+        "[pgstead] db1: trial failed still",
+        "[pgstead] db1: trial recovered",
+    ]
+    assert undelivered(config) == 0
+
+
+def test_what_was_not_taken_is_sent_by_the_next_run(
+    config: Config, mailbox: Mailbox, hook: Requests, said: list[tuple[str, str]]
+) -> None:
+    hook.status = 503
+    hear(config, "failed")
+    assert (len(mailbox.raw), undelivered(config)) == (1, 1)
+    expected = "not told by webhook: [pgstead] db1: trial failed: the webhook answered with status 503"
+    assert said == [("failed", expected)]
+    (words,) = notices(config)[0].undelivered
+    assert words.endswith("by webhook: the webhook answered with status 503")
+    hear(config, "ok")
+    assert (kinds(hook), undelivered(config)) == (["failed", "failed"], 2)  # the second is not tried after the first
+    hook.status = 200
+    hear(config, "ok")
+    assert kinds(hook)[2:] == ["failed", "recovered"]
+    assert (len(mailbox.raw), undelivered(config), notices(config)[0].undelivered) == (2, 0, ())
+
+
+def test_a_receiver_that_never_answers_is_given_up(
+    config: Config, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "DELIVERY_SECONDS", 0.3)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        secrets = Path(str(config.notifications))
+        told = json.loads(secrets.read_text())
+        told["webhook"]["url"] = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+        secrets.write_text(json.dumps(told))
+        hear(config, "failed")
+    assert (len(mailbox.raw), undelivered(config)) == (1, 1)
+    assert "ended at its deadline of 0.3 s" in notices(config)[0].undelivered[0]
+
+
+def test_secrets_are_in_no_other_file(config: Config, hook: Requests, tmp_path: Path, said: list[Any]) -> None:
+    hook.status = 500
+    hear(config, "failed")
+    others = [path for path in tmp_path.rglob("*") if path.is_file() and path != Path(str(config.notifications))]
+    assert {path.name for path in others} >= {"notifications.json", "trial.memory", "pgstead_trial.prom"}
+    assert [path for path in others if "secret" in path.read_text()] == []
+    assert "secret" not in str(said)
+
+
+def test_without_receivers_nothing_is_kept(config: Config, tmp_path: Path) -> None:
+    silent = Config(**{**vars(config), "notifications": None})
+    hear(silent, "failed")
+    assert not (tmp_path / "notifications.json").exists()
+    assert undelivered(silent) == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [(0o644, "others could read it"), (0o660, "others than root could write it"), (0o602, "others than root could")],
+)
+def test_a_file_that_others_can_use_is_refused_and_that_is_seen(
+    mode: int, words: str, config: Config, mailbox: Mailbox, said: list[tuple[str, str]]
+) -> None:
+    secrets = Path(str(config.notifications))
+    secrets.chmod(mode)
+    with pytest.raises(SpecError, match=words):
+        receivers(secrets)
+    hear(config, "failed")
+    assert (mailbox.raw, undelivered(config)) == ([], 1)
+    assert words in notices(config)[0].undelivered[0]
+    assert words in said[0][1]
+    secrets.chmod(0o640)
+    hear(config, "failed")
+    assert (len(mailbox.raw), undelivered(config)) == (1, 0)
+
+
+def test_a_foreign_group_is_others_too(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = Path(str(config.notifications))
+    monkeypatch.setattr(os, "fstat", lambda _handle: _status(secrets, st_gid=4_000_000))
+    with pytest.raises(SpecError, match="group 4000000: others could read it"):
+        receivers(secrets)
+
+
+def _status(path: Path, **changed: int) -> Any:
+    found = path.stat()
+    names: Mapping[str, int] = {name: getattr(found, name) for name in ("st_mode", "st_uid", "st_gid")}
+    return type("Status", (), {**names, **changed})
+
+
+def test_a_state_that_cannot_be_read_is_said_and_begun_anew(
+    config: Config, tmp_path: Path, mailbox: Mailbox, said: list[tuple[str, str]]
+) -> None:
+    (tmp_path / "notifications.json").write_text("{")
+    assert "cannot be used" in notices(config)[1]
+    hear(config, "failed")
+    assert "notifications.json cannot be used: " in said[0][1]
+    assert (len(mailbox.raw), notices(config)[1]) == (1, "")
