@@ -71,7 +71,7 @@ EXAMPLES = r"""
     plan: "{{ backup_spec | pgstead.ops.backup_plan(looked.facts) }}"
 """
 
-RETURN = r""" # """
+RETURN = r"""# It returns nothing besides."""
 
 from ansible_collections.pgstead.ops.plugins.module_utils._host.backup_config import run as job
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import run

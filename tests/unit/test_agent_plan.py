@@ -15,10 +15,13 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core import agent_pla
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import parse
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import JOBS
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_job import audited
+from ansible_collections.pgstead.ops.plugins.module_utils._core.backup import KINDS
+from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_job import settings
 from ansible_collections.pgstead.ops.plugins.module_utils._core.refresh_job import refreshed
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = ("audit_partitions", "backup_trial", "check_jobs")
+BACKUPS = ["backup_full", "backup_diff", "backup_incr", "backup_verify", "check_archiving"]
+ALL = ("audit_partitions", "backup_full", "check_jobs")
 JOB = {"schedule": "17 3 * * *", "deadline_seconds": 600, "settings": {"any": 1}}
 SHOP: dict[str, Any] = {"name": "shop", "owner": "boss", "audit": {"tables": ["orders"], "retention": "2 years"}}
 
@@ -39,7 +42,7 @@ def test_an_audited_database_is_scheduled() -> None:
         {"job": "check_jobs", "schedule": "*/15 * * * *", "user": "postgres"},
     ]
     assert data["timers"] == []
-    assert data["idle"] == ["refresh_views"]
+    assert data["idle"] == ["refresh_views", *BACKUPS]
     assert data["config"]["jobs"] == {
         "audit_partitions": {
             "schedule": "17 3 * * *",
@@ -72,7 +75,7 @@ def test_an_audited_database_is_scheduled() -> None:
 def test_without_work_there_is_no_schedule(declared: dict[str, Any]) -> None:
     data = plan(**declared)
     assert (data["problems"], data["cron"], data["config"]["jobs"]) == ([], [], {})
-    assert data["idle"] == ["audit_partitions", "refresh_views", "check_jobs"]
+    assert data["idle"] == ["audit_partitions", "refresh_views", *BACKUPS, "check_jobs"]
 
 
 def test_materialised_views_are_scheduled_by_their_whole_names() -> None:
@@ -114,7 +117,7 @@ def test_the_command_accepts_what_is_planned() -> None:
     [
         (
             {"jobs": {"vacuum": {}}},
-            "agent_jobs.vacuum: there is no such job; there are audit_partitions, refresh_views, check_jobs",
+            "agent_jobs.vacuum: there is no such job; there are audit_partitions, refresh_views, backup_full",
         ),
         ({"jobs": {"audit_partitions": {"hour": 3}}}, "agent_jobs.audit_partitions: {'hour': 3} is not a mapping of"),
         (
@@ -180,8 +183,8 @@ def test_timers_in_place_of_cron() -> None:
     ("schedulers", "by_timer"),
     [
         (("cron", "cron"), []),
-        (("timer", "timer"), ["audit_partitions", "backup_trial", "check_jobs"]),
-        (("cron", "timer"), ["backup_trial"]),
+        (("timer", "timer"), ["audit_partitions", "backup_full", "check_jobs"]),
+        (("cron", "timer"), ["backup_full"]),
         (("timer", "cron"), ["audit_partitions", "check_jobs"]),
     ],
 )
@@ -189,14 +192,12 @@ def test_each_job_has_one_scheduler(
     schedulers: tuple[str, str], by_timer: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job whose name begins with backup_ may have another one."""
-    trial = {"backup_trial": {"schedule": "1 1 * * *", "deadline": "1h", "enabled": True}}
-    monkeypatch.setattr(agent_plan, "JOBS", JOBS | trial)
     monkeypatch.setattr(agent_plan, "_jobs", lambda _found, _spec: dict.fromkeys(ALL, JOB))
     data = plan(scheduler=schedulers[0], backup_scheduler=schedulers[1])
     assert [timer["job"] for timer in data["timers"]] == by_timer
     assert [line["job"] for line in data["cron"]] == [name for name in ALL if name not in by_timer]
     units = {name for name in data["leftovers"]["patterns"] if name.endswith((".service", ".timer"))}
-    without = {"audit_partitions", "backup_trial", "check_jobs", "refresh_views"} - set(by_timer)
+    without = set(JOBS) - set(by_timer)
     assert units == {f"pgstead-{name}.{kind}" for name in without for kind in ("service", "timer")}
 
 
@@ -208,7 +209,7 @@ def test_what_is_left_of_jobs_that_are_idle_is_to_go() -> None:
         "/etc/systemd/system",
         "/etc/pgstead",
     ]
-    assert sorted(left["patterns"]) == [
+    assert sorted(name for name in left["patterns"] if not any(job in name for job in BACKUPS)) == [
         "notifications.json",
         "pgstead-refresh_views.service",
         "pgstead-refresh_views.timer",
@@ -243,3 +244,36 @@ def test_what_the_role_says_of_the_jobs_is_what_they_do() -> None:
 
 def test_every_job_that_can_be_scheduled_can_be_run() -> None:
     assert set(JOBS) == set(RUNNABLE)
+
+
+REPOSITORY = {"name": "local", "type": "posix", "path": "/var/lib/pgbackrest", "cipher_passphrase": "x" * 20}
+BACKUP: dict[str, Any] = {
+    "repositories": [REPOSITORY],
+    "stanza": "db1",
+    "environment": "production",
+    "archive_timeout": 300,
+    "processes": 2,
+    "version": 17,
+    "cluster_name": "main",
+    "port": 5432,
+}
+
+
+def test_backups_are_scheduled_where_there_is_a_repository() -> None:
+    data = plan(backup=BACKUP)
+    assert data["problems"] == []
+    assert [line["job"] for line in data["cron"]] == [*BACKUPS, "check_jobs"]
+    jobs = parse(json.dumps(data["config"])).jobs
+    told = [settings(jobs[f"backup_{kind}"].settings, makes=True) for kind in KINDS]
+    assert [one.kind for one in told] == list(KINDS)
+    assert told[0].keep["daily"].days == 30
+    assert settings(jobs["backup_verify"].settings, makes=False).wal_fulls == 6
+    assert "x" * 20 not in json.dumps(data)
+
+
+def test_what_is_wrong_with_backups_is_named() -> None:
+    data = plan(backup=BACKUP | {"repositories": [REPOSITORY | {"cipher_passphrase": "short"}], "processes": 0})
+    assert [problem.split(": ")[0] for problem in data["problems"]] == [
+        "backup_repositories[0].cipher_passphrase",
+        "backup_processes",
+    ]

@@ -99,7 +99,7 @@ def spec(role: str, variables: dict[str, Any]) -> dict[str, Any]:
     known = defaults | variables
     found = {}
     for key, template in internal[f"{role}__spec"].items():
-        variable = re.fullmatch(r"\{\{ (\w+) \}\}", template)
+        variable = re.fullmatch(r"\{\{ (\w+) \}\}", template) if isinstance(template, str) else None
         found[key] = known.get(variable.group(1)) if variable else None
     return found
 

@@ -25,7 +25,12 @@ def create(address: str, key: str) -> int:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     connection = http.client.HTTPSConnection(address, 10000, timeout=10, context=context)
-    headers = {"x-ms-date": date, "x-ms-version": VERSION, "Authorization": f"SharedKey {ACCOUNT}:{signature}", "Content-Length": "0"}
+    headers = {
+        "x-ms-date": date,
+        "x-ms-version": VERSION,
+        "Authorization": f"SharedKey {ACCOUNT}:{signature}",
+        "Content-Length": "0",
+    }
     connection.request("PUT", f"{path}?restype=container", headers=headers)
     return connection.getresponse().status
 
