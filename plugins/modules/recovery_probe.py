@@ -338,7 +338,9 @@ def job(params: Mapping[str, Any], context: Context) -> Outcome:
     if problems:
         raise SpecError(problems)
     timeout = milliseconds("timeout", params["timeout"])
-    checks = prove(asked, Programs(context.run, _target(params), params["binaries"] or "", timeout), check_mode=context.check_mode)
+    checks = prove(
+        asked, Programs(context.run, _target(params), params["binaries"] or "", timeout), check_mode=context.check_mode
+    )
     data = {"checks": [asdict(check) for check in checks]}
     if bad(checks):
         raise NotRecovered(summary(checks), data)

@@ -77,6 +77,22 @@ INVALID = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_not
          "answers 40, and must answer 0"),
         ("DROP TABLE users CASCADE", "statement orders have customers", "does not exist"),
     ],
+    ids=[
+        "row gone",
+        "row too many",
+        "table gone",
+        "key gone",
+        "row fewer",
+        "counted table gone",
+        "serial behind",
+        "identity behind",
+        "downward behind",
+        "extension",
+        "index",
+        "constraint",
+        "answer",
+        "question's table gone",
+    ],
 )  # fmt: skip
 def test_each_mutation_fails_its_check(restored: Server, mutation: str, check: str, words: str) -> None:
     restored.run("SET allow_system_table_mods = on; " + mutation, database=DATABASE)
@@ -139,7 +155,9 @@ def test_the_owners_questions_with_the_right_answer(restored: Server, sql: str, 
         ("SELECT 1/0", {"value": 1}, "could_not_run", "division by zero"),
     ],
 )
-def test_the_owners_questions_without(restored: Server, sql: str, answer: dict[str, Any], status: str, words: str) -> None:
+def test_the_owners_questions_without(
+    restored: Server, sql: str, answer: dict[str, Any], status: str, words: str
+) -> None:
     found_status, told = found(restored, asked(sql, **answer))["statement q"]
     assert (found_status, words in told) == (status, True), told
 

@@ -156,8 +156,8 @@ def _canaries(items: Sequence[Mapping[str, Any]], problems: list[Problem]) -> tu
         present, absent = tuple(item["present"] or ()), tuple(item["absent"] or ())
         if not (present or absent):
             problems.append(Problem(where, "names no row: give present, absent or both"))
-        for key in set(present) & set(absent):
-            problems.append(Problem(where, f"row {key} cannot be present and absent"))
+        both = sorted(set(present) & set(absent))
+        problems += [Problem(where, f"row {key} cannot be present and absent") for key in both]
         table = _table(item["table"], where, problems)
         if table:
             found.append(Canary(item["database"], table, item["key"], present, absent))

@@ -42,7 +42,9 @@ class Programs:
     directory: str  # empty: Debian's, by major
     timeout_ms: int
 
-    def call(self, major: Callable[[], int | str], name: str, *options: str, database: str = "") -> tuple[int, str, str]:
+    def call(
+        self, major: Callable[[], int | str], name: str, *options: str, database: str = ""
+    ) -> tuple[int, str, str]:
         """Return exit code, output and errors. Raises CouldNotRun, PgsteadError."""
         program = Path(self.directory or DEBIAN.format(major=major()), name)
         if not program.is_file():

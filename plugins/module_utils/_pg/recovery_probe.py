@@ -130,7 +130,9 @@ def _in_database(
     place, told, status = "" if cluster else database, "", ""
     try:
         with connect(replace(target, database=database)) as connection:
-            execute(connection, f"SET statement_timeout = {int(timeout_ms)}; SET client_connection_check_interval = '2s'")
+            execute(
+                connection, f"SET statement_timeout = {int(timeout_ms)}; SET client_connection_check_interval = '2s'"
+            )
             return [_asked(connection, check, place, question_) for check, question_ in questions]
     except DatabaseMissing as error:
         told, status = str(error), FAILED
@@ -154,7 +156,9 @@ def _asked(connection: Any, check: str, place: str, question_: Question) -> Chec
 
 
 def _roles(connection: Any, wanted: Sequence[str]) -> Answer:
-    return judge.missing("role", wanted, [name for (name,) in rows(connection, "SELECT rolname FROM pg_catalog.pg_roles")])
+    return judge.missing(
+        "role", wanted, [name for (name,) in rows(connection, "SELECT rolname FROM pg_catalog.pg_roles")]
+    )
 
 
 def _settings(connection: Any, wanted: Mapping[str, str]) -> Answer:
