@@ -224,7 +224,7 @@ def files_of(root: Path) -> list[str]:
 def main(words: Sequence[str]) -> int:
     try:
         listed = read(yaml.safe_load(LIST.read_text(encoding="utf-8")))
-    except ValueError as error:
+    except (ValueError, yaml.YAMLError) as error:
         print(f"{LIST}: {error}", file=sys.stderr)
         return 2
     chosen = [each for each in listed if all(word in f"{each.check} {each.file}" for word in words)]

@@ -24,7 +24,10 @@ from .connection import Target, connect, driver, execute, rows
 Question = Callable[[Any], Answer]
 LENT_SCHEMA = "pgstead_amcheck"
 
-_HEAP_ONLY = "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off; SET LOCAL enable_bitmapscan = off"
+_HEAP_ONLY = """
+SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off;
+SET LOCAL enable_bitmapscan = off
+"""
 _DATABASES = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
 _TYPE = """
 SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a
