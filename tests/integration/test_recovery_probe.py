@@ -261,6 +261,32 @@ def test_a_missing_program_and_a_missing_server_could_not_run(restored: Server, 
     assert {status for status, _told in everywhere.values()} == {"could_not_run"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "kept", "asked_for"),
+    [
+        ("uuid", "0b5a2c5e-0000-4000-8000-00000000000a", "0B5A2C5E-0000-4000-8000-00000000000A"),
+        ("text", "it's 100%", "it's 100%"),
+        ("odd", "(1,x)", "(1,x)"),
+        ("date", "2025-03-01", "2025-03-01"),
+    ],
+)
+def test_keys_of_any_type(restored: Server, kind: str, kept: str, asked_for: str) -> None:
+    literal = kept.replace("'", "''")
+    restored.run(
+        "CREATE TYPE odd AS (n int, t text)",
+        f"CREATE TABLE keys (k) AS SELECT '{literal}'::{kind}",
+        database=DATABASE,
+    )
+    canary = {"database": DATABASE, "table": "keys", "key": "k", "present": [asked_for]}
+    assert found(restored, {"canary": [canary]})["canary"][0] == "passed"
+    assert found(restored, {"canary": [canary | {"present": [], "absent": [asked_for]}]})["canary"][0] == "failed"
+
+
+def test_a_key_that_is_none_of_the_columns_type_could_not_run(restored: Server) -> None:
+    canary = {"database": DATABASE, "table": "users", "key": "id", "present": ["x"]}
+    assert found(restored, {"canary": [canary]})["canary"][0] == "could_not_run"
+
+
 def test_all_databases_where_none_is_named(restored: Server) -> None:
     checked = call(restored, {"sequences": True}, databases=[]).data["checks"]
     places = [each["database"] for each in checked]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,12 @@ from .._pg.connection import Target
 from .service import Run
 
 DEBIAN = "/usr/lib/postgresql/{major}/bin"
-# The server ends what a program that was ended had asked for; nothing is written; a lock that others hold is no reason to hang.
-_OPTIONS = "-c client_connection_check_interval=2s -c default_transaction_read_only=on -c lock_timeout=1min"
+# The server ends what a program that was ended had asked for; nothing is written; a lock that others hold is no reason to
+# hang, and what a role or database has set for applications none to give up.
+_OPTIONS = (
+    "-c client_connection_check_interval=2s -c default_transaction_read_only=on -c lock_timeout=1min "
+    "-c statement_timeout=0"
+)
 _KILL_AFTER_SECONDS = 10
 _CUT_OFF = (124, 128 + 9)  # what timeout(1) returns
 
@@ -100,10 +105,10 @@ def prove(wish: Wish, programs: Programs, *, check_mode: bool) -> list[Check]:
 def _by_programs(wish: Wish, programs: Programs, places: list[str], *, check_mode: bool) -> Iterator[Check]:
     for place in places:
         if "dump" in wish.everywhere:
-            yield _timed("dump", place, lambda place=place: _dump(programs, place))
+            yield _timed("dump", place, partial(_dump, programs, place))
         if wish.amcheck:
             how = replace(wish.amcheck, install_missing=wish.amcheck.install_missing and not check_mode)
-            yield _timed("amcheck", place, lambda place=place, how=how: _amcheck(programs, how, place))
+            yield _timed("amcheck", place, partial(_amcheck, programs, how, place))
 
 
 def _timed(check: str, place: str, work: Callable[[], Answer]) -> Check:

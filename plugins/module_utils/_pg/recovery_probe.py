@@ -28,6 +28,8 @@ _HEAP_ONLY = """
 SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off;
 SET LOCAL enable_bitmapscan = off
 """
+# No name is looked up where a user of the database could have put something of his own.
+_SESSION = "SET search_path = ''; SET client_connection_check_interval = '2s'"
 _DATABASES = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
 _TYPE = """
 SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a
@@ -133,9 +135,7 @@ def _in_database(
     place, told, status = "" if cluster else database, "", ""
     try:
         with connect(replace(target, database=database)) as connection:
-            execute(
-                connection, f"SET statement_timeout = {int(timeout_ms)}; SET client_connection_check_interval = '2s'"
-            )
+            execute(connection, f"SET statement_timeout = {int(timeout_ms)}; {_SESSION}")
             return [_asked(connection, check, place, question_) for check, question_ in questions]
     except DatabaseMissing as error:
         told, status = str(error), FAILED
@@ -192,8 +192,9 @@ def _canary(connection: Any, asked: Canary) -> Answer:
     if not kinds:
         return FAILED, f"{asked.table} has no column {asked.key}"
     table, key, kind = asked.table.sql, quote(asked.key), kinds[0][0]
-    # a key that the type would write otherwise (0x1, a UUID in capitals) comes back as it was given
-    sql = f"SELECT wanted FROM pg_catalog.unnest(%s) wanted WHERE EXISTS (SELECT FROM {table} t WHERE t.{key} = wanted::{kind})"
+    # As texts, so that no operator is needed; a key that its type writes otherwise (a UUID in capitals) is written so.
+    same = f"t.{key}::text = wanted::{kind}::text"
+    sql = f"SELECT wanted FROM pg_catalog.unnest(%s) wanted WHERE EXISTS (SELECT FROM {table} t WHERE {same})"
     found = rows(connection, sql, ([*asked.present, *asked.absent],))
     return judge.canary(asked, [key for (key,) in found])
 
