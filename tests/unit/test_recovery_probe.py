@@ -145,7 +145,14 @@ def test_what_the_server_refuses(state: str | None, status: str) -> None:
         ),
         (0, "Blocks scanned:  7\nBad checksums:  2\n", "", FAILED, "2 blocks"),
         (0, "Blocks scanned:  0\nBad checksums:  0\n", "", COULD_NOT_RUN, "Bad checksums: 0"),
-        (1, "", "pg_checksums: error: data checksums are not enabled in cluster\n", COULD_NOT_RUN, "not enabled"),
+        (
+            1,
+            "",
+            "pg_checksums: error: data checksums are not enabled in cluster\n",
+            COULD_NOT_RUN,
+            "pg_checksums --enable",
+        ),
+        (1, "", "pg_checksums: error: cluster must be shut down\n", COULD_NOT_RUN, "shut down: stop it cleanly"),
         (0, "", "", COULD_NOT_RUN, "without a word"),
     ],
 )

@@ -45,6 +45,10 @@ _COMPARED: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
     ">": operator.gt,
     "=": operator.eq,
 }
+_CHECKSUM_REMEDIES: Mapping[str, str] = {
+    "must be shut down": ": stop it cleanly, or name the data directory of a stopped copy",
+    "not enabled": ": nothing can be proven of its blocks; pg_checksums --enable gives them checksums while it is stopped",
+}
 _UNREADABLE_DUMP = ("connection to server", "server version mismatch", "permission denied", "lock timeout")
 
 
@@ -209,7 +213,8 @@ def checksums(code: int, out: str, err: str) -> Answer:
         complaints = [line.strip() for line in err.splitlines() if "checksum verification failed" in line]
         return FAILED, f"{bad[1]} blocks have a wrong checksum: {several(complaints)}"
     if code or not (bad and blocks and int(blocks[1])):
-        return COULD_NOT_RUN, last_words(err or out)
+        said = last_words(err or out)
+        return COULD_NOT_RUN, said + next((what for words, what in _CHECKSUM_REMEDIES.items() if words in said), "")
     return PASSED, f"{blocks[1]} blocks have the right checksum"
 
 

@@ -151,7 +151,9 @@ def _asked(connection: Any, check: str, place: str, question_: Question) -> Chec
         execute(connection, "BEGIN READ ONLY; SET LOCAL row_security = off; SET LOCAL lock_timeout = '1min'")
         status, words = question_(connection)
     except driver.Error as error:
-        status, words = judge.refused(error.pgcode, str(error) or "the connection was lost")
+        status, words = judge.refused(
+            error.pgcode, error.diag.message_primary or str(error) or "the connection was lost"
+        )
     finally:
         if not connection.closed:
             execute(connection, "ROLLBACK")
