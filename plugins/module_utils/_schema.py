@@ -67,7 +67,7 @@ def reachable(params: Mapping[str, Any], context: Context) -> bool:
 
 def options(params: Mapping[str, Any], context: Context) -> Options:
     """Return what the engine is told. Raises SpecError for durations that are none."""
-    durations = {name: _milliseconds(name, str(params[name])) for name in ("lock_timeout", "build_wait", "run_wait")}
+    durations = {name: milliseconds(name, str(params[name])) for name in ("lock_timeout", "build_wait", "run_wait")}
     if params["lock_attempts"] < 1:
         raise SpecError([Problem("lock_attempts", f"{params['lock_attempts']}: there is at least one try")])
     limits = Limits(
@@ -86,7 +86,8 @@ def options(params: Mapping[str, Any], context: Context) -> Options:
     )
 
 
-def _milliseconds(name: str, text: str) -> int:
+def milliseconds(name: str, text: str) -> int:
+    """Return a duration above 0. Raises SpecError, naming the option."""
     try:
         found = int(parse_duration_ms(text))
     except ValueError as error:

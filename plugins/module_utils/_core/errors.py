@@ -80,3 +80,7 @@ class NotConverged(PgsteadError):
 
 class NotIsolated(PgsteadError):
     """Row security let something through, or could not be shown to hold; the message has the checks."""
+
+
+class NotRecovered(PgsteadError):
+    """A restored instance is not what it must be, or could not be shown to be; the message has the checks."""
