@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import testinfra
 
-from ansible_collections.pgstead.ops.molecule.shared.hosts import VERSIONS, Server, servers, settle
+from ansible_collections.pgstead.ops.molecule.shared.hosts import VERSIONS, Server, play, servers
 
 
 @pytest.fixture(params=VERSIONS)
@@ -21,7 +21,22 @@ def both() -> list[Server]:
 
 
 @pytest.fixture
-def restored() -> Iterator[None]:
+def store() -> testinfra.host.Host:
+    return testinfra.get_host("docker://pgstead-backup-store")
+
+
+@pytest.fixture
+def spoiled(server: Server) -> Iterator[str]:
+    """Give a copy of the jobs' configuration that a test may spoil."""
+    path = "/etc/pgstead/spoiled.json"
+    server.host.check_output(f"cp /etc/pgstead/agent.json {path}")
+    yield path
+    server.host.check_output(f"rm -f {path}")
+
+
+@pytest.fixture
+def settled() -> Iterator[None]:
     """Bring the hosts back to the inventory after a test that changed them."""
     yield
-    settle()
+    run = play(playbook="pgstead.ops.site")
+    assert run.code == 0, run.output

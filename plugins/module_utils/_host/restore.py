@@ -201,7 +201,9 @@ def _restore(work: Restore, wanted: Target, chosen: Backup) -> str:
             raise HostError(f"{error}. {_take_back(work)}") from error
         with work.phase("settle"):
             stopped = stopping_point(log.lines())
-            recovery.forget_recovery(work.place)
+            if recovery.forget_recovery(work.place):
+                service.control(work.context.run, "restart", work.unit)
+                _until_open(work, log)
             work.engine.check()
     return stopped
 

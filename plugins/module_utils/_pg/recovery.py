@@ -61,12 +61,14 @@ def last_archived(target: Target) -> str:
         return str(rows(connection, _ARCHIVED)[0][0] or "")
 
 
-def forget_recovery(target: Target) -> tuple[str, ...]:
-    """Reset the settings that a restore wrote to postgresql.auto.conf, and return their names."""
+def forget_recovery(target: Target) -> bool:
+    """Reset the settings that a restore wrote to postgresql.auto.conf; say whether only a restart makes that complete."""
     with connect(target) as connection:
         names = tuple(str(row[0]) for row in rows(connection, _LEFT_BEHIND))
         for name in names:
             execute(connection, f"ALTER SYSTEM RESET {name}")
+        if any(name.startswith("recovery_target") for name in names):
+            return True  # a reload would leave the server complaining of them
         if names:
             execute(connection, "SELECT pg_catalog.pg_reload_conf()")
-    return names
+    return False

@@ -1,0 +1,116 @@
+"""Restores on hosts: exact from every repository, by playbook, refused where they cannot be, taken back where they fail."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from ansible_collections.pgstead.ops.molecule.shared.hosts import SCENARIO, VERSIONS, Server, play, servers
+
+NOTHING = dict.fromkeys(VERSIONS, 0)
+RESTORE = "pgstead.ops.restore"
+
+
+def marks(server: Server, name: str) -> dict[str, str]:
+    script = (SCENARIO / "files/marks.sh").read_text()
+    said = server.grep(f"cat > /run/marks.sh; sh /run/marks.sh {name}", script)
+    return json.loads(said)
+
+
+def rows(server: Server, name: str) -> list[str]:
+    return server.sql(f"SELECT id FROM canary WHERE id LIKE '{name}%' ORDER BY id", "shop").split()
+
+
+def restore(server: Server, **variables: Any) -> Any:
+    told = {"restore_confirm": server.name, "restore_overwrite": True, **variables}
+    return play("--limit", server.name, playbook=RESTORE, **told)
+
+
+def words(run: Any) -> str:
+    return " ".join(run.output.split())
+
+
+def test_every_repository_restores_exactly_to_time_name_and_lsn() -> None:
+    run = play(playbook=str(SCENARIO / "exact.yml"))
+    assert run.code == 0, run.output
+    # four tasks for each of three and four repositories, and three kinds
+    assert "ok=45" in words(run)
+    assert "ok=60" in words(run)
+
+
+def test_the_playbook_brings_a_cluster_back_and_backs_it_up(server: Server) -> None:
+    name = f"play_{int(time.time())}"
+    left = marks(server, name)
+    run = restore(server, restore_type="time", restore_target=left["time"])
+    assert run.code == 0, run.output
+    assert rows(server, name) == [f"{name}-1"]
+    entry = json.loads(server.host.file("/var/lib/pgstead/jobs/backup_full.json").content_string)
+    assert (entry["status"], {one["wal"][0][:8] for one in entry["facts"]["repositories"].values()}) == (
+        "ok",
+        {f"{timeline(server):08X}"},
+    )
+    server.wait()  # clients are served again
+    assert server.sql("SELECT count(*) FROM pg_file_settings WHERE name ~ '^(restore_command|recovery_target)'") == "0"
+    record = json.loads(newest(server, "restore"))
+    assert (record["status"], record["facts"]["timeline"]) == ("ok", timeline(server))
+    assert set(record["facts"]["phases"]) == {"prepare", "stop", "fetch", "recover", "settle"}
+    again = play(playbook="pgstead.ops.site")
+    assert (again.code, play(playbook="pgstead.ops.site").changed) == (0, NOTHING), again.output
+
+
+def timeline(server: Server) -> int:
+    return int(server.sql("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"), 16)
+
+
+def newest(server: Server, kind: str) -> str:
+    path = server.host.check_output(f"ls /var/lib/pgstead/evidence/*-{kind}.json | tail -n 1")
+    return str(server.host.file(path).content_string)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"restore_type": "time", "restore_target": "2100-01-01 00:00:00+00"}, "is in the future"),
+        ({"restore_type": "time", "restore_target": "2001-01-01 00:00:00+00"}, "before the end of the oldest backup"),
+        ({"restore_type": "time", "restore_target": "2001-01-01 00:00:00"}, "has no zone"),
+        ({"restore_type": "lsn", "restore_target": "FF/0"}, "lies beyond the WAL"),
+        ({"restore_type": "name", "restore_target": "nobody made it"}, "is not in the server's log"),
+        ({"restore_type": "latest", "restore_set": "20010101-000000F"}, "there is no backup 20010101-000000F"),
+        ({"restore_type": "latest", "restore_overwrite": False}, "its databases would be replaced"),
+        ({"restore_type": "latest", "restore_confirm": "another"}, "must be pgstead-backup-trixie"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_anything_is_touched(variables: dict[str, Any], said: str) -> None:
+    server = next(one for one in servers() if one.name == "pgstead-backup-trixie")
+    since = server.started()
+    run = restore(server, **variables)
+    assert run.code != 0
+    assert run.changed.get(server.name) == 0
+    assert said in words(run)
+    assert server.started() == since
+
+
+def test_check_mode_says_from_what_and_touches_nothing(server: Server) -> None:
+    since = server.started()
+    run = play("--check", "--limit", server.name, playbook=RESTORE, restore_type="latest")
+    assert run.code == 0, run.output
+    assert server.started() == since
+
+
+def test_a_host_with_smaller_settings_gets_its_cluster_back(server: Server, settled: None) -> None:
+    """The WAL was written with 50 connections; a server with 20 would not follow it."""
+    name = f"small_{int(time.time())}"
+    marks(server, name)
+    server.host.check_output(
+        f"sed -i 's/^max_connections = .*/max_connections = 20/' {server.configuration}/postgresql.conf"
+    )
+    run = restore(server)
+    assert run.code != 0
+    assert "max_connections is 20 here, but the server that was backed up had" in words(run)
+    assert "The cluster as it was before is back and serving" in words(run)
+    assert rows(server, name) == [f"{name}-1", f"{name}-2"]
+    record = json.loads(newest(server, "restore"))
+    assert record["status"] == "failed"
