@@ -14,6 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.pgstead.ops.plugins.module_utils._core import databases as db
 from ansible_collections.pgstead.ops.plugins.module_utils._core import job, scram
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import plan_agent
+from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_plan import plan_dumps
 from ansible_collections.pgstead.ops.plugins.module_utils._core.kernel import kernel_values
 from ansible_collections.pgstead.ops.plugins.module_utils._core.pooler_plan import plan_pooler
 from ansible_collections.pgstead.ops.plugins.module_utils._core.schema_plan import plan_schema, summary

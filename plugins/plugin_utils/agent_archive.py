@@ -18,7 +18,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.version import V
 
 SOURCES = Path(__file__).resolve().parents[1] / "module_utils"
 # Whole packages, and of _host what does not need Ansible
-PACKAGES = ("_agent/*.py", "_core/*.py", "_pg/*.py", "_host/__init__.py", "_host/files.py")
+PACKAGES = ("_agent/*.py", "_core/*.py", "_pg/*.py", "_host/__init__.py", "_host/files.py", "_host/dump_*.py")
 # isolated: neither the caller's environment nor the working directory decides what is imported
 _INTERPRETER = b"#!/usr/bin/python3 -I\n"
 _MAIN = """import sys

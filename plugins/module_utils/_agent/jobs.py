@@ -9,8 +9,12 @@ from typing import Any
 
 from .._core.agent_config import Config
 from .._core.job import Verdict
-from . import audit_partitions, refresh_views
+from . import audit_partitions, backup_dumps, refresh_views
 
 Job = Callable[[Config, Mapping[str, Any]], Verdict]
 
-JOBS: Mapping[str, Job] = {"audit_partitions": audit_partitions.run, "refresh_views": refresh_views.run}
+JOBS: Mapping[str, Job] = {
+    "audit_partitions": audit_partitions.run,
+    "backup_dumps": backup_dumps.run,
+    "refresh_views": refresh_views.run,
+}

@@ -13,6 +13,7 @@ from .agent_config import LONGEST_DEADLINE_SECONDS, MOST_HISTORY_LINES
 from .audit_job import MOST_AHEAD, MOST_MONTHS
 from .audit_partition import DEFAULT_AHEAD, LEAST_AHEAD, retention_months
 from .cron import schedule_problem
+from .dump_plan import NO_DUMPS, plan_dumps
 from .errors import Problem
 from .inventory import number
 from .units import parse_duration_ms
@@ -24,6 +25,7 @@ SOCKET_DIRECTORY = "/var/run/postgresql"
 # what an inventory that says nothing of a job gets
 JOBS: Mapping[str, Mapping[str, Any]] = {
     "audit_partitions": {"schedule": "17 3 * * *", "deadline": "10min", "enabled": True},
+    "backup_dumps": {"schedule": "27 1 * * *", "deadline": "6h", "enabled": True},
     "refresh_views": {"schedule": "37 4 * * *", "deadline": "2h", "enabled": True},
 }
 AUDIT_SCHEMA = "audit"
@@ -68,7 +70,7 @@ class _Found:
 
 
 def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
-    """Decide which jobs run on a host. `spec` has databases, jobs, history_lines and port."""
+    """Decide which jobs run on a host. `spec` has databases, jobs, history_lines, port, and what `plan_dumps` asks for in dumps."""
     found = _Found()
     declared = spec["jobs"] or {}
     found.problems += [
@@ -76,7 +78,10 @@ def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
         for name in declared
         if name not in JOBS
     ]
+    dumps = plan_dumps({**(spec.get("dumps") or NO_DUMPS), "databases": spec["databases"]})
+    found.problems += dumps.problems
     settings = {
+        "backup_dumps": dumps.settings,
         "audit_partitions": _audited(found, spec["databases"]),
         "refresh_views": _refreshed(found, spec["databases"]),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from .dump_job import COUNTS, METHODS, MOST_JOBS
@@ -21,6 +22,15 @@ WORK_DIRECTORY = "/var/lib/pgstead/dumps"
 RCLONE_CONFIG = "/etc/pgstead/rclone.conf"
 PACKAGES = {"age": ("age", "rclone", "zstd"), "gpg": ("gnupg", "rclone", "zstd")}
 DEFAULT_JOBS = 2
+# of an inventory that declares no place for dumps
+NO_DUMPS: Mapping[str, Any] = {
+    "encryption": {},
+    "remotes": [],
+    "retention": {},
+    "environment": "production",
+    "host": "localhost",
+    "cluster": "main",
+}
 _BACKUP_KEYS = ("dump", "exclude_table_data", "jobs", "count")
 _REMOTE_KEYS = ("name", "type", "path", "options", "offsite")
 _TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
@@ -56,7 +66,8 @@ def plan_dumps(spec: Mapping[str, Any]) -> DumpPlan:
     if not databases:
         return DumpPlan(settings, "", (), tuple(problems))
     encryption = _encryption(problems, spec["encryption"] or {})
-    environment, keep = str(spec["environment"]), {}
+    environment = str(spec["environment"])
+    keep: dict[str, timedelta] = {}
     if environment in BY_ENVIRONMENT:
         keep, wrong = tiers(spec["retention"] or {}, environment, "backup_dump_retention")
         problems += wrong
@@ -220,7 +231,9 @@ def _options(problems: list[Problem], where: str, raw: Any) -> str:
             problems.append(Problem(f"{where}.{key}", "is no option of rclone: small letters, digits and _"))
         # what rclone's reader would take for quotation, a reference or another line
         if re.search(r"[\x00-\x1f\x7f]|%\(|^[\"`]|^\s|\s$", text):
-            what = "has a control character, %(, or a quotation mark or blank at its end: rclone would read another value"
+            what = (
+                "has a control character, %(, or a quotation mark or blank at its end: rclone would read another value"
+            )
             problems.append(Problem(f"{where}.{key}", what))
         lines += f"{key} = {text}\n"
     return lines

@@ -26,7 +26,9 @@ def wanted(texts: Iterable[str], dumped: Iterable[str]) -> tuple[QualifiedName, 
             problems.append(Problem("tables", str(error)))
             continue
         if str(name) not in there:
-            what = f"{name} is not in the dump, which has {len(there)} tables; of a partitioned one, name the partitions"
+            what = (
+                f"{name} is not in the dump, which has {len(there)} tables; of a partitioned one, name the partitions"
+            )
             problems.append(Problem("tables", what))
         found.append(name)
     if problems:
