@@ -70,6 +70,6 @@ def partial(names: Iterable[str], database: str) -> list[str]:
 
 def _time(text: str) -> datetime | None:
     try:
-        return datetime.strptime(text, STAMP).replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except ValueError:
         return None

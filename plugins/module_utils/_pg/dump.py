@@ -29,7 +29,7 @@ SELECT j ->> 'datcollate', j ->> 'datctype', coalesce(j ->> 'datlocprovider', 'c
        coalesce(j ->> 'datlocale', j ->> 'daticulocale'), j ->> 'daticurules', datconnlimit, datistemplate,
        pg_catalog.pg_encoding_to_char(encoding), pg_catalog.pg_get_userbyid(datdba),
        pg_catalog.shobj_description(oid, 'pg_database'), datacl IS NULL
-FROM (SELECT d.*, d.oid, pg_catalog.to_jsonb(d) AS j FROM pg_catalog.pg_database d WHERE datname = %s) d
+FROM (SELECT d.*, pg_catalog.to_jsonb(d) AS j FROM pg_catalog.pg_database d WHERE datname = %s) d
 """
 _SETTINGS = """
 SELECT CASE WHEN s.setrole = 0 THEN '' ELSE pg_catalog.pg_get_userbyid(s.setrole) END, c.line
