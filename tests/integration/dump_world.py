@@ -140,7 +140,9 @@ class World:
             return rows(connection, sql)
 
     def databases(self) -> list[str]:
-        return [name for (name,) in self.ask("postgres", "SELECT datname FROM pg_database ORDER BY 1")]
+        """Return the databases that are not the server's own."""
+        found = self.ask("postgres", "SELECT datname FROM pg_database ORDER BY 1")
+        return [name for (name,) in found if name not in ("postgres", "template0", "template1")]
 
     def left(self) -> list[Path]:
         return list(self.work.iterdir())
@@ -186,8 +188,7 @@ def world(server: Server) -> Iterator[World]:
     finally:
         made = World(server, place, "")
         for name in made.databases():
-            if name not in ("postgres", "template0", "template1"):
-                server.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true', f'DROP DATABASE "{name}" WITH (FORCE)')
+            server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
         server.run("DROP ROLE dump_owner, dump_reader")
         shutil.rmtree(place)
 
