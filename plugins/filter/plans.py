@@ -73,6 +73,11 @@ def agent_plan(spec: Mapping[str, Any]) -> dict[str, Any]:
     return plan_agent(spec).as_data()
 
 
+def dump_plan(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything the backup role needs to know of dumps."""
+    return plan_dumps(spec).as_data()
+
+
 def agent_results(listed: Mapping[str, Any], version: str) -> dict[str, list[str]]:
     """Return lines about a host's jobs, and what is wrong with them; `listed` is what `pgstead list --json` said."""
     return job.assess(listed, version)
@@ -114,6 +119,7 @@ class FilterModule:
             "schema_plan": schema_plan,
             "schema_summary": schema_summary,
             "agent_plan": agent_plan,
+            "dump_plan": dump_plan,
             "agent_results": agent_results,
             "login_secrets": login_secrets,
             "without_secrets": without_secrets,

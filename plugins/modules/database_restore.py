@@ -227,7 +227,9 @@ def job(params: Mapping[str, Any], context: Context) -> Outcome:
 
 def _message(request: Request, found: Mapping[str, Any], context: Context) -> str:
     if request.state == "verified":
-        return f"{found['dump']} has the size that it should have" if context.check_mode else f"{found['dump']} is whole"
+        return (
+            f"{found['dump']} has the size that it should have" if context.check_mode else f"{found['dump']} is whole"
+        )
     place = "in the place of" if request.state == "swapped" else "beside"
     if context.check_mode:
         return f"{found['dump']} would be restored {place} {request.database}"

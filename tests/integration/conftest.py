@@ -123,8 +123,7 @@ def db(prepared: Server) -> Iterator[schema.Database]:
         yield made
 
 
-# noqa: E402 below - they call modules as their tests do, for which they need what is above
-from . import audit_world, dump_world  # noqa: E402
+from . import audit_world, dump_world  # noqa: E402 - they call modules as their tests do, for which they need what is above
 
 
 @pytest.fixture(scope="module")

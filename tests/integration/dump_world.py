@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -132,7 +131,7 @@ class World:
 
     def manifest(self) -> tuple[Path, dict[str, Any]]:
         """Return the newest manifest in `here`."""
-        path = sorted(self.store.glob("*.json"))[-1]
+        path = max(self.store.glob("*.json"))
         return path, json.loads(path.read_text())
 
     def ask(self, database: str, sql: str) -> list[tuple[Any, ...]]:
@@ -179,7 +178,7 @@ def world(server: Server) -> Iterator[World]:
     config = place / "rclone.conf"
     config.write_text("[here]\ntype = local\n[there]\ntype = local\n")
     config.chmod(0o640)
-    shutil.chown(config, group=os.stat(place).st_gid)
+    shutil.chown(config, group=place.stat().st_gid)
     server.run("CREATE ROLE dump_owner", "CREATE ROLE dump_reader LOGIN", f'CREATE DATABASE "{DATABASE}"')
     try:
         server.run(SETUP, database=DATABASE)

@@ -214,7 +214,7 @@ def test_rows_that_are_not_all_there_are_noticed(world: World, monkeypatch: pyte
     counted = dump_take.counts
     monkeypatch.setattr(dump_take, "counts", lambda *words: {**counted(*words), "public.orders": 1001})
     world.facts()
-    with pytest.raises(Exception, match="public.orders: 1001 rows were dumped, 1000 are there") as raised:
+    with pytest.raises(Exception, match=r"public\.orders: 1001 rows were dumped, 1000 are there") as raised:
         restored(world, state="swapped")
     assert type(raised.value).__name__ == "NotConverged"
     assert world.databases() == [DATABASE]

@@ -67,7 +67,9 @@ def test_some_tables_come_into_a_side_database_only(world: World) -> None:
     done = restored(world, tables=["orders", "odd schema.Odd table"], name=name)
     place = done.data["restored_as"]
     assert re.fullmatch(rf"{DATABASE}_restored_\d{{8}}T\d{{6}}Z", place)
-    counted = 'SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM "Odd table"), (SELECT count(*) FROM customers)'
+    counted = (
+        'SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM "Odd table"), (SELECT count(*) FROM customers)'
+    )
     assert world.ask(place, counted) == [(COUNTS["public.orders"], 2, 0)]
     assert world.ask(place, "SELECT count(*) FROM pg_index WHERE indrelid = 'orders'::regclass") == [(1,)]
     assert world.ask(DATABASE, counted) == [(1000, 2, 50)]
@@ -126,11 +128,13 @@ def test_a_dump_for_a_key_of_openpgp(world: World) -> None:
     public, secret, phrase = gnupg(world)
     facts = world.facts(encryption={"method": "gpg", "recipients": [public]})
     assert facts["file"].endswith(".tar.gpg")
-    listed = subprocess.run(["gpg", "--batch", "--list-packets", str(world.store / facts["file"])], capture_output=True, check=False)
+    listed = subprocess.run(
+        ["gpg", "--batch", "--list-packets", str(world.store / facts["file"])], capture_output=True, check=False
+    )
     assert b"encrypted data packet" in listed.stdout
     keys = {"identity_file": str(secret), "passphrase_file": str(phrase)}
     assert restored(world, state="verified", **keys).data["integrity"] == "sha256"
-    with pytest.raises(HostError, match="gpg returned 2: .*(Bad passphrase|No passphrase)"):
+    with pytest.raises(HostError, match=r"gpg returned 2: .*(Bad passphrase|No passphrase)"):
         restored(world, identity_file=str(secret))
     assert world.left() == []
 
@@ -158,7 +162,10 @@ def test_a_dump_of_the_system_before(world: World) -> None:
     whole = Path(old["path"]).read_bytes()
     faults: list[tuple[Callable[[], object], str]] = [
         (lambda: old_dump(world, written.replace("dump complete", "dump")), "does not end with pg_dump's last line"),
-        (lambda: old_dump(world, f"\\connect postgres\n{written}"), "would change other databases than the side database"),
+        (
+            lambda: old_dump(world, f"\\connect postgres\n{written}"),
+            "would change other databases than the side database",
+        ),
         (lambda: old_dump(world, f"SELECT 1/0;\n{written}"), "psql returned 3: .*division by zero"),
         (lambda: Path(old["path"]).write_bytes(whole[: len(whole) // 2 // 16 * 16]), "cut off|bad decrypt"),
         (lambda: Path(old["path"]).write_bytes(flipped(whole)), "it is no gzip file, or it was changed"),
@@ -227,7 +234,7 @@ def test_a_swap_that_is_cut_off_anywhere(world: World, finish: bool, monkeypatch
         assert world.ask(DATABASE, "SELECT 1") == [(1,)]
         names = world.databases()
         (comment,) = (row[7] for row in described(world, DATABASE))
-        assert (comment is None) is (stages[-1:] == ["swapping"] and finish or not cut)
+        assert (comment is None) is ((finish and stages[-1:] == ["swapping"]) or not cut)
         assert len(names) == 2
         for name in names:  # the next round begins as this one did
             if name.startswith(f"{DATABASE}_before_"):
@@ -282,9 +289,12 @@ def test_sessions_are_ended_and_those_that_stay_are_named(world: World, monkeypa
             sql.swap(connection, made, 0.01, datetime.now(UTC))
     assert world.databases() == ["side", DATABASE]
     assert world.ask(DATABASE, "SELECT count(*) FROM orders") == [(1000,)]
-    with session(target) as connection, pytest.raises(LockNotAcquired, match="another restore is under way"):
-        with sql.one_restore_at_a_time(connection):
-            restored(world)
+    with (
+        session(target) as connection,
+        sql.one_restore_at_a_time(connection),
+        pytest.raises(LockNotAcquired, match="another restore is under way"),
+    ):
+        restored(world)
     with session(target) as connection:
         sql.swap(connection, made, 10, datetime.now(UTC))
     with pytest.raises(psycopg2.OperationalError):

@@ -20,7 +20,9 @@ one_major = pytest.mark.parametrize("server", [15], indirect=True)
 
 def test_a_dump_is_whole_encrypted_and_described(world: World) -> None:
     excluded = database(exclude_table_data=["cache", "log"])
-    facts = world.facts(databases=[excluded], remotes=[remote(name, world.directory / name) for name in ("here", "there")])
+    facts = world.facts(
+        databases=[excluded], remotes=[remote(name, world.directory / name) for name in ("here", "there")]
+    )
     path, manifest = world.manifest()
     assert world.stored() == sorted([path.name, facts["file"]])
     assert re.fullmatch(r"\d{8}T\d{6}Z-the%20shop\.tar\.age", facts["file"])
@@ -95,7 +97,11 @@ def test_expired_dumps_go_and_nothing_else(world: World) -> None:
     now = datetime.now(UTC)
     old, monthly = (fake(world, now - timedelta(days=days)) for days in (11, 400))
     yesterday = fake(world, now - timedelta(days=1, hours=2))
-    strangers = ["notes.txt", f"{stem('shop', now - timedelta(days=99))}.json", f"{stem(DATABASE, now - timedelta(days=99))}.txt"]
+    strangers = [
+        "notes.txt",
+        f"{stem('shop', now - timedelta(days=99))}.json",
+        f"{stem(DATABASE, now - timedelta(days=99))}.txt",
+    ]
     for name in strangers:
         (world.store / name).touch()
     half = f"{stem(DATABASE, now - timedelta(days=50))}.tar.age"
@@ -103,7 +109,10 @@ def test_expired_dumps_go_and_nothing_else(world: World) -> None:
     (world.store / f"{stem(DATABASE, now)}.tar.age.partial").touch()
     verdict = world.dump()
     assert verdict.status == "warning", verdict.reason
-    assert verdict.reason == f"{DATABASE}: here: {half.removesuffix('.tar.age')}: its manifest is missing, only the archive is there"
+    assert (
+        verdict.reason
+        == f"{DATABASE}: here: {half.removesuffix('.tar.age')}: its manifest is missing, only the archive is there"
+    )
     facts = verdict.facts["databases"][DATABASE]["remotes"]["here"]
     assert facts["expired"] == sorted([monthly, old, first] if first in facts["expired"] else [monthly, old])
     stems = {name.split(".")[0] for name in world.stored()}
@@ -116,7 +125,7 @@ def test_expired_dumps_go_and_nothing_else(world: World) -> None:
 @one_major
 def test_a_run_without_a_dump_expires_nothing(world: World) -> None:
     world.facts()
-    (only,) = [path for path in world.store.glob("*.tar.age")]
+    (only,) = list(world.store.glob("*.tar.age"))
     years_ago = stem(DATABASE, datetime.now(UTC) - timedelta(days=2000))
     for path in list(world.store.iterdir()):
         path.rename(world.store / path.name.replace(only.name.removesuffix(".tar.age"), years_ago))

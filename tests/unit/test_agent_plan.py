@@ -30,7 +30,7 @@ def test_an_audited_database_is_scheduled() -> None:
     data = plan({"name": "plain", "owner": "o"}, SHOP, second)
     assert data["problems"] == []
     assert data["cron"] == [{"job": "audit_partitions", "schedule": "17 3 * * *", "user": "postgres"}]
-    assert data["idle"] == ["refresh_views"]
+    assert data["idle"] == ["backup_dumps", "refresh_views"]
     assert data["config"]["jobs"] == {
         "audit_partitions": {
             "schedule": "17 3 * * *",
@@ -57,7 +57,7 @@ def test_an_audited_database_is_scheduled() -> None:
 def test_without_work_there_is_no_schedule(declared: dict[str, Any]) -> None:
     data = plan(**declared)
     assert (data["problems"], data["cron"], data["config"]["jobs"]) == ([], [], {})
-    assert data["idle"] == ["audit_partitions", "refresh_views"]
+    assert data["idle"] == ["audit_partitions", "backup_dumps", "refresh_views"]
 
 
 def test_materialised_views_are_scheduled_by_their_whole_names() -> None:
@@ -99,7 +99,7 @@ def test_the_command_accepts_what_is_planned() -> None:
     [
         (
             {"jobs": {"vacuum": {}}},
-            "agent_jobs.vacuum: there is no such job; there are audit_partitions, refresh_views",
+            "agent_jobs.vacuum: there is no such job; there are audit_partitions, backup_dumps, refresh_views",
         ),
         ({"jobs": {"audit_partitions": {"hour": 3}}}, "agent_jobs.audit_partitions: {'hour': 3} is not a mapping of"),
         (

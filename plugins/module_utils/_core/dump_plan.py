@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from .dump_job import COUNTS, METHODS, MOST_JOBS
+from .dump_job import COUNTS, METHODS, MOST_JOBS, Remote
 from .dump_name import folder
 from .errors import Problem
 from .inventory import number, strings
@@ -48,12 +48,25 @@ class DumpPlan:
     packages: tuple[str, ...]
     problems: tuple[Problem, ...]
 
+    @property
+    def places(self) -> dict[str, dict[str, str]]:
+        """Where the dumps of each database are, by remote, as rclone names it."""
+        told = self.settings
+        return {
+            item["database"]: {
+                remote["name"]: Remote(**remote).place(told["host"], told["cluster"], folder(item["database"]))
+                for remote in told["remotes"]
+            }
+            for item in told["databases"]
+        }
+
     def as_data(self) -> dict[str, Any]:
         """Return plain data for tasks."""
         return {
             "settings": self.settings,
             "rclone_config": self.rclone_config,
             "packages": list(self.packages),
+            "places": self.places,
             "problems": [str(problem) for problem in self.problems],
         }
 

@@ -188,7 +188,7 @@ def _beside(connection: Any, request: Request, host: Host, opened: Opened, work:
             restore_sql(work / "dump.sql", there, host.binaries(connection), host.programs)
             notes = ["the dump has no row counts to compare with, and its encryption shows no change of a bit"]
         else:
-            _filled(request, opened.manifest, there, host.binaries(connection), work, host.programs)
+            _filled(request, opened.manifest, there, host.binaries(connection), work, programs=host.programs)
             notes = _compared(request, opened.manifest, there)
         with onlooker(there) as inside:
             execute(inside, "ANALYZE")
@@ -209,7 +209,7 @@ def _refuse_newer(connection: Any, opened: Opened) -> None:
 
 
 def _filled(
-    request: Request, manifest: Mapping[str, Any], there: Target, binaries: Path, work: Path, programs: Programs
+    request: Request, manifest: Mapping[str, Any], there: Target, binaries: Path, work: Path, *, programs: Programs
 ) -> None:
     dump, some = work / "tree/dump", wanted(request.tables, manifest["counts"]["tables"])
     packed = sorted(str(path) for path in dump.glob("*.dat.zst"))

@@ -19,7 +19,7 @@ from .._core.errors import HostError
 from .._core.retention import Point, kept
 from .._core.version import VERSION
 from .._pg.connection import Target
-from .._pg.dump import LOCK_WAIT, Source, counts, held
+from .._pg.dump import LOCK_WAIT, counts, held
 from .dump_archive import digests, pack, sizes, tree
 from .dump_programs import Programs
 from .dump_remote import Store
@@ -48,50 +48,39 @@ def take(target: Target, one: Dumped, job: DumpJob, programs: Programs) -> DumpR
         since = time.monotonic()
         content = work / "tree"
         content.mkdir(mode=0o700)
-        source, found, compression = _dump(target, one, job, content, programs)
-        seconds = time.monotonic() - since
-        name = stem(one.database, source.taken)
-        archive = work / f"{name}{ARCHIVES[job.encryption.method]}"
-        files = tree(content)
+        body = _dump(target, one, job, content, programs)
+        body |= {"seconds": round(time.monotonic() - since, 3), "files": tree(content)}
+        body["bytes"] = sizes(body["files"])
+        name = stem(one.database, datetime.fromisoformat(body["taken"]))
+        archive, manifest = work / f"{name}{ARCHIVES[job.encryption.method]}", work / f"{name}{MANIFEST}"
         pack(content, archive, job.encryption, work, programs)
         known = digests(archive)
-        body = {
-            "database": one.database,
-            "host": job.host,
-            "cluster": job.cluster,
-            "taken": source.taken.astimezone(UTC).isoformat(),
-            "lsn": source.lsn,
-            "seconds": round(seconds, 3),
-            "bytes": sizes(files),
-            "versions": {"server": source.server, "pg_dump": _version(job, source, programs), "collection": VERSION},
-            "encoding": source.properties["encoding"],
-            "locale": {key: source.properties[key] for key in ("provider", "collate", "ctype", "locale")},
-            "extensions": dict(source.extensions),
-            "compression": compression,
-            "counts": {"method": one.count, "tables": found},
-            "excluded": [str(table) for table in source.excluded],
-            "files": files,
-            "archive": {"name": archive.name, "size": known["size"], "sha256": known["sha256"]},
-        }
-        manifest = work / f"{name}{MANIFEST}"
+        body["archive"] = {"name": archive.name, "size": known["size"], "sha256": known["sha256"]}
         manifest.write_text(dump_manifest.as_json(dump_manifest.seal(body)), encoding="utf-8")
-        report = DumpReport(
-            archive.name,
-            known["size"],
-            body["bytes"],
-            round(seconds, 3),
-            len(found),
-            None if None in found.values() else sum(number or 0 for number in found.values()),
-            one.count,
-            warnings=tuple(f"exclude_table_data: {table} is not there" for table in source.missing),
-        )
-        return _stored(report, one.database, job, [(archive, known), (manifest, digests(manifest))], programs)
+        files = [(archive, known), (manifest, digests(manifest))]
+        return _stored(_report(body, one), one.database, job, files, programs)
 
 
-def _dump(
-    target: Target, one: Dumped, job: DumpJob, content: Path, programs: Programs
-) -> tuple[Source, dict[str, int | None], str]:
-    """Fill a directory, and count in the same snapshot while pg_dump reads."""
+def _report(body: Mapping[str, Any], one: Dumped) -> DumpReport:
+    tables = body["counts"]["tables"]
+    return DumpReport(
+        body["archive"]["name"],
+        body["archive"]["size"],
+        body["bytes"],
+        body["seconds"],
+        len(tables),
+        None if None in tables.values() else sum(tables.values()),
+        one.count,
+        warnings=tuple(
+            f"exclude_table_data: {table} is not there"
+            for table in one.exclude_table_data
+            if str(table) not in body["excluded"]
+        ),
+    )
+
+
+def _dump(target: Target, one: Dumped, job: DumpJob, content: Path, programs: Programs) -> dict[str, Any]:
+    """Fill a directory, and count in the same snapshot while pg_dump reads; return what the manifest says of it."""
     with held(target, one.exclude_table_data) as (connection, source):
         major = int(source.server.split(".")[0])
         binaries = Path(job.programs) / str(major) / "bin"
@@ -104,12 +93,25 @@ def _dump(
             running.finish()
     everywhere = reach(replace(target, database="postgres"))
     programs.run([str(binaries / "pg_dumpall"), *everywhere, "--globals-only", f"--file={content / 'globals.sql'}"])
-    (content / "database.json").write_text(
-        json.dumps(source.properties, indent=1, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    properties = json.dumps(source.properties, indent=1, sort_keys=True)
+    (content / "database.json").write_text(f"{properties}\n", encoding="utf-8")
     if major < 16:  # its pg_dump does not know zstd
         _compress(content, programs)
-    return source, found, "pg_dump" if major >= 16 else "files"
+    version = programs.run([argv[0], "--version"]).decode().split(")", 1)[-1].split()[0]
+    return {
+        "database": one.database,
+        "host": job.host,
+        "cluster": job.cluster,
+        "taken": source.taken.astimezone(UTC).isoformat(),
+        "lsn": source.lsn,
+        "versions": {"server": source.server, "pg_dump": version, "collection": VERSION},
+        "encoding": source.properties["encoding"],
+        "locale": {key: source.properties[key] for key in ("provider", "collate", "ctype", "locale")},
+        "extensions": dict(source.extensions),
+        "compression": "pg_dump" if major >= 16 else "files",
+        "counts": {"method": one.count, "tables": found},
+        "excluded": [str(table) for table in source.excluded],
+    }
 
 
 def _pattern(name: str) -> str:
@@ -130,11 +132,6 @@ def reach(target: Target) -> list[str]:
     name = target.database.replace("\\", "\\\\").replace("'", "\\'")
     where = [f"--host={target.socket_directory}", f"--port={target.port}", f"--username={target.user}"]
     return [*where, "--no-password", f"--dbname=dbname='{name}'"]
-
-
-def _version(job: DumpJob, source: Source, programs: Programs) -> str:
-    path = Path(job.programs) / source.server.split(".")[0] / "bin/pg_dump"
-    return programs.run([str(path), "--version"]).decode().split(")", 1)[-1].split()[0]
 
 
 def _stored(

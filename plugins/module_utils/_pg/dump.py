@@ -60,7 +60,7 @@ WHERE c.oid = pg_catalog.to_regclass(%s)
 
 @dataclass(frozen=True)
 class Source:
-    """A database at one moment. `missing` are names to exclude that are not there; lsn is where the WAL was then."""
+    """A database at one moment; lsn is where the WAL was then, excluded the tables whose rows are to stay out, partitions too."""
 
     snapshot: str
     taken: datetime
@@ -69,7 +69,6 @@ class Source:
     extensions: Mapping[str, str]
     properties: Mapping[str, Any]
     excluded: tuple[QualifiedName, ...]
-    missing: tuple[str, ...]
 
 
 @contextmanager
@@ -79,7 +78,7 @@ def held(target: Target, exclude: Sequence[QualifiedName]) -> Iterator[tuple[Any
         execute(connection, f"SET lock_timeout = '{LOCK_WAIT}'; SET row_security = off")
         execute(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         ((snapshot, taken, server, lsn),) = rows(connection, _SNAPSHOT)
-        expanded = {name: rows(connection, _WITH_PARTITIONS, (name.sql, name.sql)) for name in exclude}
+        excluded = [row for name in exclude for row in rows(connection, _WITH_PARTITIONS, (name.sql, name.sql))]
         yield (
             connection,
             Source(
@@ -89,8 +88,7 @@ def held(target: Target, exclude: Sequence[QualifiedName]) -> Iterator[tuple[Any
                 lsn,
                 extensions(connection),
                 properties(connection, target.database) or {},
-                tuple(QualifiedName(*row) for found in expanded.values() for row in found),
-                tuple(str(name) for name, found in expanded.items() if not found),
+                tuple(QualifiedName(*row) for row in excluded),
             ),
         )
 
