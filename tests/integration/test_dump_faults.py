@@ -78,8 +78,9 @@ def test_a_damaged_dump_is_named_and_not_restored(world: World) -> None:
         assert re.search(said, by_content["fault"]), by_content
         if not seen_without_content:
             assert [entry["fault"] for entry in surveyed(world)] == [""]
+        where = {"remote": "", "path": str(archive(world))} if len(list(world.store.iterdir())) == 2 else {}
         with pytest.raises(HostError, match=said):
-            restored(world)
+            restored(world, **where)
         for path in list(world.store.iterdir()):
             path.unlink()
         for path, content in whole.items():

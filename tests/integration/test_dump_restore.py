@@ -134,7 +134,7 @@ def test_a_dump_for_a_key_of_openpgp(world: World) -> None:
     assert b"encrypted data packet" in listed.stdout
     keys = {"identity_file": str(secret), "passphrase_file": str(phrase)}
     assert restored(world, state="verified", **keys).data["integrity"] == "sha256"
-    with pytest.raises(HostError, match=r"gpg returned 2: .*(Bad passphrase|No passphrase)"):
+    with pytest.raises(HostError, match=r"gpg returned 2: .*decryption failed"):
         restored(world, identity_file=str(secret))
     assert world.left() == []
 

@@ -61,24 +61,25 @@ def survey(store: Store, database: str, verify: str, work_directory: Path) -> li
     Sizes and manifests are always looked at; `verify` says of which archives (none, latest, all) the content is fetched and
     hashed. `verified` says whether it was.
     """
-    there, found = stored(store.names(), database), []
-    for each in there:
-        content = verify == "all" or (verify == LATEST and each is there[-1])
-        entry: dict[str, Any] = {"name": each.stem, "taken": each.taken.isoformat(), "verified": False}
-        try:
-            fault = each.complaint or _looked(store, _chosen(store, database, each), entry)
-            if content and not fault:
-                fault = _content_fault(store, _chosen(store, database, each), work_directory)
-                entry["verified"] = True
-        except HostError as error:
-            fault = str(error)
-        found.append({**entry, "fault": fault})
-    return found
+    there = stored(store.names(), database)
+    return [
+        _seen(store, database, each, work_directory if verify == "all" or (verify == LATEST and last) else None)
+        for each, last in ((each, each is there[-1]) for each in there)
+    ]
 
 
-def _looked(store: Store, chosen: Chosen, entry: dict[str, Any]) -> str:
-    entry |= {"bytes": chosen.manifest["archive"]["size"], "lsn": chosen.manifest["lsn"]}
-    return size_fault(store, chosen)
+def _seen(store: Store, database: str, one: Stored, work_directory: Path | None) -> dict[str, Any]:
+    """Return what is known of a dump; its content is fetched where there is a directory for that."""
+    entry: dict[str, Any] = {"name": one.stem, "taken": one.taken.isoformat(), "verified": False}
+    if one.complaint:
+        return {**entry, "fault": one.complaint}
+    try:
+        chosen = _chosen(store, database, one)
+        entry |= {"bytes": chosen.manifest["archive"]["size"], "lsn": chosen.manifest["lsn"]}
+        fault = _content_fault(store, chosen, work_directory) if work_directory else size_fault(store, chosen)
+    except HostError as error:
+        return {**entry, "fault": str(error)}
+    return {**entry, "verified": work_directory is not None, "fault": fault}
 
 
 def _content_fault(store: Store, chosen: Chosen, work_directory: Path) -> str:
