@@ -151,6 +151,7 @@ def old_dump(world: World, text: str) -> Path:
 
 @one_major
 def test_a_dump_of_the_system_before(world: World) -> None:
+    world.server.run("CREATE TABLE words (w text)", "INSERT INTO words VALUES ('CREATE DATABASE x')", database=DATABASE)
     written = world.server.dump(DATABASE)
     old = {"remote": "", "identity_file": "", "format": "openssl", "passphrase_file": str(world.directory / "phrase")}
     old["path"] = str(old_dump(world, written))

@@ -20,7 +20,8 @@ from .dump_take import reach
 from .dump_work import give
 
 _END, _TAIL_BYTES = b"\n-- PostgreSQL database dump complete\n", 4096
-_ELSEWHERE = re.compile(rb"^(\\c(onnect)?\s|CREATE DATABASE |DROP DATABASE |ALTER DATABASE )", re.MULTILINE)
+_ELSEWHERE = re.compile(rb"^(\\c(onnect)?\s|CREATE DATABASE |DROP DATABASE |ALTER DATABASE )")
+_ROWS = re.compile(rb"COPY .* FROM stdin;$")
 
 
 def open_sql(archive: Path, passphrase: Path, path: Path, programs: Programs) -> None:
@@ -50,11 +51,15 @@ def _refuse_part(archive: Path, path: Path) -> None:
         if _END not in stream.read():
             raise HostError(f"{archive} is cut off: it does not end with pg_dump's last line. Take another dump")
         stream.seek(0)
+        rows = False  # of a table, which may hold any words
         for line in stream:
-            if _ELSEWHERE.match(line):
-                words = line.decode(errors="replace").strip()
-                raise HostError(f"{archive} would change other databases than the side database: {words[:80]!r}. "
-                                "Restore it by hand on a server of its own")  # fmt: skip
+            if not rows and _ELSEWHERE.match(line):
+                words = line.decode(errors="replace").strip()[:80]
+                raise HostError(
+                    f"{archive} would change other databases than the side database: {words!r}. Restore it by hand, on a "
+                    "server of its own"
+                )
+            rows = line != b"\\.\n" if rows else bool(_ROWS.match(line))
 
 
 def restore_sql(path: Path, target: Target, binaries: Path, programs: Programs) -> None:
