@@ -220,8 +220,8 @@ def test_a_swap_that_is_cut_off_anywhere(world: World, finish: bool, monkeypatch
     world.server.run(f"COMMENT ON DATABASE \"{DATABASE}\" IS 'old'")
     made = Side("side", DATABASE, "ready", "x.tar.age")
     stages, steps, cut = [], 0, True
+    world.server.run('CREATE DATABASE "side"')
     while cut:
-        world.server.run('DROP DATABASE IF EXISTS "side"', 'CREATE DATABASE "side"')
         with session(world.server.target) as connection:
             sql.mark(connection, made)
         cut = swapped_until(world, made, steps, monkeypatch)
@@ -239,7 +239,8 @@ def test_a_swap_that_is_cut_off_anywhere(world: World, finish: bool, monkeypatch
         assert len(names) == 2
         for name in names:  # the next round begins as this one did
             if name.startswith(f"{DATABASE}_before_"):
-                world.server.run(f'DROP DATABASE "{DATABASE}"', f'ALTER DATABASE "{name}" RENAME TO "{DATABASE}"')
+                world.server.run(f'ALTER DATABASE "{DATABASE}" RENAME TO "side"')
+                world.server.run(f'ALTER DATABASE "{name}" RENAME TO "{DATABASE}"')
                 world.server.run(f'ALTER DATABASE "{DATABASE}" ALLOW_CONNECTIONS true')
         steps += 1
     assert stages.count("ready") >= 3
@@ -274,8 +275,11 @@ def test_half_a_side_database_is_dropped_by_the_next_run(world: World) -> None:
     with session(world.server.target) as connection:
         world.server.run('CREATE DATABASE "half"')
         sql.mark(connection, Side("half", DATABASE, "restoring", "x"))
+    cut = f"{DATABASE}_restored_20260315T012700Z"
+    mine = f"{DATABASE}_restored_20260315T012800Z"
+    world.server.run(f'CREATE DATABASE "{cut}" CONNECTION LIMIT 0', f'CREATE DATABASE "{mine}"')
     restored(world, state="verified")
-    assert world.databases() == [DATABASE]
+    assert world.databases() == [DATABASE, mine]
 
 
 @one_major

@@ -18,6 +18,8 @@ from .dump_world import COUNTS, DATABASE, World, database, directory, remote, su
 one_major = pytest.mark.parametrize("server", [15], indirect=True)
 
 
+# one whose pg_dump knows zstd, and one whose does not; test_dump_restore.py dumps and restores on each major
+@pytest.mark.parametrize("server", [14, 18], indirect=True)
 def test_a_dump_is_whole_encrypted_and_described(world: World) -> None:
     excluded = database(exclude_table_data=["cache", "log"])
     facts = world.facts(

@@ -12,6 +12,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_restore imp
     Side,
     beside,
     check,
+    is_beside,
     roles,
     setting_values,
     side,
@@ -86,6 +87,22 @@ def test_what_contradicts_itself(changed: dict[str, Any], said: str) -> None:
 def test_names_of_side_databases_are_never_too_long(database: str, expected: str) -> None:
     assert beside(database, "restored", NOW) == expected
     assert len(expected.encode()) <= 63
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("shop_restored_20260315T012700Z", True),
+        ("shop_before_20260315T012700Z", False),
+        ("shop2_restored_20260315T012700Z", False),
+        ("shop_restored_20261315T012700Z", False),
+        ("shop_restored_20260315T012700Z2", False),
+        ("shop", False),
+    ],
+)
+def test_names_of_side_databases_are_recognised(name: str, expected: bool) -> None:
+    assert is_beside("shop", "restored", name) is expected
+    assert is_beside("x" * 63, "restored", beside("x" * 63, "restored", NOW))
 
 
 def test_markers_are_read_as_they_were_written() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,6 +69,15 @@ def beside(database: str, what: str, now: datetime) -> str:
     """Return `<database>_<what>_<UTC time>`, of which the database's name is cut where it would be too long."""
     ending = f"_{what}_{now.astimezone(UTC):{STAMP}}"
     return database.encode()[: NAME_BYTES - len(ending)].decode(errors="ignore") + ending
+
+
+def is_beside(database: str, what: str, name: str) -> bool:
+    """Say whether `beside` gave this name."""
+    match = re.search(rf"_{what}_(\d{{8}}T\d{{6}}Z)$", name)
+    try:
+        return match is not None and beside(database, what, datetime.fromisoformat(match[1])) == name
+    except ValueError:
+        return False
 
 
 def check(request: Request) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from .._core.dump_restore import MARKER, Side, beside, setting_values, side
+from .._core.dump_restore import MARKER, Side, beside, is_beside, setting_values, side
 from .._core.errors import LockNotAcquired, Problem, SpecError
 from .._core.names import literal, quote
 from .connection import driver, execute, rows
@@ -22,6 +22,7 @@ SELECT d.datname, pg_catalog.substr(c.line, %s) FROM pg_catalog.pg_db_role_setti
 JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, pg_catalog.unnest(s.setconfig) AS c (line)
 WHERE s.setrole = 0 AND pg_catalog.starts_with(c.line, %s) ORDER BY 1
 """
+_CLOSED = "SELECT datname FROM pg_catalog.pg_database WHERE datconnlimit = 0 ORDER BY 1"
 _SESSIONS = """
 SELECT pid, coalesce(usename, '?'), coalesce(application_name, '') FROM pg_catalog.pg_stat_activity
 WHERE datname = %s AND pid <> pg_catalog.pg_backend_pid() ORDER BY 1
@@ -40,7 +41,10 @@ def sides(connection: Any, database: str) -> list[Side]:
     """Return the databases that restores of this one made, and that are not yet in its place."""
     found = rows(connection, _SIDES, (len(MARKER) + 2, f"{MARKER}="))
     read = [side(name, marker) for name, marker in found]
-    return [each for each in read if each and each.of == database]
+    # cut off between CREATE DATABASE, which no transaction can hold, and its marker
+    bare = [name for (name,) in rows(connection, _CLOSED) if name not in dict(found)]
+    unmarked = [Side(name, database, "restoring", "") for name in bare if is_beside(database, "restored", name)]
+    return [*unmarked, *(each for each in read if each and each.of == database)]
 
 
 def refuse_missing_roles(connection: Any, names: list[str]) -> None:
