@@ -73,6 +73,7 @@ class World:
     server: Server
     directory: Path
     recipient: str
+    others: frozenset[str] = frozenset()  # databases that were there before
 
     @property
     def work(self) -> Path:
@@ -139,12 +140,16 @@ class World:
             return rows(connection, sql)
 
     def databases(self) -> list[str]:
-        """Return the databases that are not the server's own."""
-        found = self.ask("postgres", "SELECT datname FROM pg_database ORDER BY 1")
-        return [name for (name,) in found if name not in ("postgres", "template0", "template1")]
+        """Return the databases that were not there before."""
+        return [name for name in listed(self.server) if name not in self.others]
 
     def left(self) -> list[Path]:
         return list(self.work.iterdir())
+
+
+def listed(server: Server) -> list[str]:
+    with connect(server.target) as connection:
+        return [name for (name,) in rows(connection, "SELECT datname FROM pg_database ORDER BY 1")]
 
 
 def remote(name: str, path: Path, *, kind: str = "local") -> dict[str, Any]:
@@ -179,13 +184,13 @@ def world(server: Server) -> Iterator[World]:
     config.write_text("[here]\ntype = local\n[there]\ntype = local\n")
     config.chmod(0o640)
     shutil.chown(config, group=place.stat().st_gid)
+    made = World(server, place, key(place / "identity"), frozenset(listed(server)))
     server.run("CREATE ROLE dump_owner", "CREATE ROLE dump_reader LOGIN", f'CREATE DATABASE "{DATABASE}"')
     try:
         server.run(SETUP, database=DATABASE)
         server.run(*AROUND.split(";\n"))
-        yield World(server, place, key(place / "identity"))
+        yield made
     finally:
-        made = World(server, place, "")
         for name in made.databases():
             server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
         server.run("DROP ROLE dump_owner, dump_reader")
