@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_name import stem
 from ansible_collections.pgstead.ops.plugins.module_utils._host import dump_take
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target
 
-from .dump_world import COUNTS, DATABASE, World, database, directory, remote, surveyed
+from .dump_world import COUNTS, DATABASE, World, database, directory, remote, restored, surveyed
 
 one_major = pytest.mark.parametrize("server", [15], indirect=True)
 
@@ -43,19 +43,20 @@ def test_a_dump_is_whole_encrypted_and_described(world: World) -> None:
 
 
 @one_major
-def test_rows_are_counted_in_the_moment_of_the_dump(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows come and go between snapshot and count, and pg_dump and count see neither."""
-    counted = dump_take.counts
+def test_rows_are_dumped_and_counted_as_of_one_moment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows go between the snapshot and the start of pg_dump, which sees them as the count does."""
+    reached = dump_take.reach
 
-    def disturbed(*words: object) -> object:
-        other = threading.Thread(target=lambda: world.server.run("DELETE FROM orders", database=DATABASE))
-        other.start()
-        other.join()
-        return counted(*words)  # type: ignore[arg-type]
+    def disturbed(target: Target) -> list[str]:
+        world.server.run("DELETE FROM orders", database=DATABASE)
+        return reached(target)
 
-    monkeypatch.setattr(dump_take, "counts", disturbed)
+    monkeypatch.setattr(dump_take, "reach", disturbed)
     assert world.facts()["rows"] == sum(COUNTS.values())
     assert world.ask(DATABASE, "SELECT count(*) FROM orders") == [(0,)]
+    monkeypatch.undo()
+    made = restored(world).data["restored_as"]
+    assert world.ask(made, "SELECT count(*) FROM orders") == [(1000,)]
 
 
 @one_major
