@@ -15,6 +15,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core import backup_sp
 from ansible_collections.pgstead.ops.plugins.module_utils._core import databases as db
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import plan_agent
 from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_plan import plan_backup, secrets_text
+from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_plan import plan_dumps
 from ansible_collections.pgstead.ops.plugins.module_utils._core.kernel import kernel_values
 from ansible_collections.pgstead.ops.plugins.module_utils._core.pooler_plan import plan_pooler
 from ansible_collections.pgstead.ops.plugins.module_utils._core.schema_plan import plan_schema, summary
@@ -78,6 +79,11 @@ def agent_notifications(declared: Mapping[str, Any]) -> str:
     return notify_spec.content(declared)
 
 
+def dump_plan(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything the backup role needs to know of dumps."""
+    return plan_dumps(spec).as_data()
+
+
 def agent_results(listed: Mapping[str, Any], version: str) -> dict[str, list[str]]:
     """Return lines about a host's jobs, and what is wrong with them; `listed` is what `pgstead list --json` said."""
     return job.assess(listed, version)
@@ -136,6 +142,7 @@ class FilterModule:
             "schema_summary": schema_summary,
             "agent_plan": agent_plan,
             "agent_notifications": agent_notifications,
+            "dump_plan": dump_plan,
             "agent_results": agent_results,
             "backup_plan": backup_plan,
             "backup_settings": backup_settings,

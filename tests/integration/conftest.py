@@ -123,7 +123,7 @@ def db(prepared: Server) -> Iterator[schema.Database]:
         yield made
 
 
-from . import audit_world  # noqa: E402 - it calls modules as their tests do, for which it needs what is above
+from . import audit_world, dump_world  # noqa: E402 - they call modules as their tests do, for which they need what is above
 
 
 @pytest.fixture(scope="module")
@@ -145,4 +145,16 @@ def bare(ready_to_audit: Server) -> Iterator[Server]:
 def trail(ready_to_audit: Server) -> Iterator[Server]:
     """The same tables, audited."""
     with audit_world.database(ready_to_audit, audited=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def dump_tools() -> None:
+    subprocess.run([str(Path(__file__).with_name("tools.sh"))], check=True)
+
+
+@pytest.fixture
+def world(server: Server, dump_tools: None) -> Iterator[dump_world.World]:
+    """A database to dump, and places for its dumps."""
+    with dump_world.world(server) as made:
         yield made

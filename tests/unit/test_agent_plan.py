@@ -42,7 +42,7 @@ def test_an_audited_database_is_scheduled() -> None:
         {"job": "check_jobs", "schedule": "*/15 * * * *", "user": "postgres"},
     ]
     assert data["timers"] == []
-    assert data["idle"] == ["refresh_views", *BACKUPS]
+    assert data["idle"] == ["backup_dumps", "refresh_views", *BACKUPS]
     assert data["config"]["jobs"] == {
         "audit_partitions": {
             "schedule": "17 3 * * *",
@@ -75,7 +75,7 @@ def test_an_audited_database_is_scheduled() -> None:
 def test_without_work_there_is_no_schedule(declared: dict[str, Any]) -> None:
     data = plan(**declared)
     assert (data["problems"], data["cron"], data["config"]["jobs"]) == ([], [], {})
-    assert data["idle"] == ["audit_partitions", "refresh_views", *BACKUPS, "check_jobs"]
+    assert data["idle"] == ["audit_partitions", "backup_dumps", "refresh_views", *BACKUPS, "check_jobs"]
 
 
 def test_materialised_views_are_scheduled_by_their_whole_names() -> None:
@@ -117,7 +117,7 @@ def test_the_command_accepts_what_is_planned() -> None:
     [
         (
             {"jobs": {"vacuum": {}}},
-            "agent_jobs.vacuum: there is no such job; there are audit_partitions, refresh_views, backup_full",
+            "agent_jobs.vacuum: there is no such job; there are audit_partitions, backup_dumps, refresh_views",
         ),
         ({"jobs": {"audit_partitions": {"hour": 3}}}, "agent_jobs.audit_partitions: {'hour': 3} is not a mapping of"),
         (
@@ -209,7 +209,7 @@ def test_what_is_left_of_jobs_that_are_idle_is_to_go() -> None:
         "/etc/systemd/system",
         "/etc/pgstead",
     ]
-    assert sorted(name for name in left["patterns"] if not any(job in name for job in BACKUPS)) == [
+    assert sorted(name for name in left["patterns"] if not any(job in name for job in ["backup_dumps", *BACKUPS])) == [
         "notifications.json",
         "pgstead-refresh_views.service",
         "pgstead-refresh_views.timer",

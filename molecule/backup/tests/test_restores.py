@@ -25,7 +25,7 @@ def rows(server: Server, name: str) -> list[str]:
 
 
 def restore(server: Server, **variables: Any) -> Any:
-    told = {"restore_confirm": server.name, "restore_overwrite": True, **variables}
+    told = {"backup_restore_confirm": server.name, "backup_restore_overwrite": True, **variables}
     return play("--limit", server.name, playbook=RESTORE, **told)
 
 
@@ -44,7 +44,7 @@ def test_every_repository_restores_exactly_to_time_name_and_lsn() -> None:
 def test_the_playbook_brings_a_cluster_back_and_backs_it_up(server: Server) -> None:
     name = f"play_{int(time.time())}"
     left = marks(server, name)
-    run = restore(server, restore_type="time", restore_target=left["time"])
+    run = restore(server, backup_restore_type="time", backup_restore_target=left["time"])
     assert run.code == 0, run.output
     assert rows(server, name) == [f"{name}-1"]
     entry = json.loads(server.host.file("/var/lib/pgstead/jobs/backup_full.json").content_string)
@@ -73,14 +73,20 @@ def newest(server: Server, kind: str) -> str:
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"restore_type": "time", "restore_target": "2100-01-01 00:00:00+00"}, "is in the future"),
-        ({"restore_type": "time", "restore_target": "2001-01-01 00:00:00+00"}, "before the end of the oldest backup"),
-        ({"restore_type": "time", "restore_target": "2001-01-01 00:00:00"}, "has no zone"),
-        ({"restore_type": "lsn", "restore_target": "FF/0"}, "lies beyond the WAL"),
-        ({"restore_type": "name", "restore_target": "nobody made it"}, "is not in the server's log"),
-        ({"restore_type": "latest", "restore_set": "20010101-000000F"}, "there is no backup 20010101-000000F"),
-        ({"restore_type": "latest", "restore_overwrite": False}, "its databases would be replaced"),
-        ({"restore_type": "latest", "restore_confirm": "another"}, "must be pgstead-backup-trixie"),
+        ({"backup_restore_type": "time", "backup_restore_target": "2100-01-01 00:00:00+00"}, "is in the future"),
+        (
+            {"backup_restore_type": "time", "backup_restore_target": "2001-01-01 00:00:00+00"},
+            "before the end of the oldest backup",
+        ),
+        ({"backup_restore_type": "time", "backup_restore_target": "2001-01-01 00:00:00"}, "has no zone"),
+        ({"backup_restore_type": "lsn", "backup_restore_target": "FF/0"}, "lies beyond the WAL"),
+        ({"backup_restore_type": "name", "backup_restore_target": "nobody made it"}, "is not in the server's log"),
+        (
+            {"backup_restore_type": "latest", "backup_restore_set": "20010101-000000F"},
+            "there is no backup 20010101-000000F",
+        ),
+        ({"backup_restore_type": "latest", "backup_restore_overwrite": False}, "its databases would be replaced"),
+        ({"backup_restore_type": "latest", "backup_restore_confirm": "another"}, "must be pgstead-backup-trixie"),
     ],
 )
 def test_what_cannot_be_had_is_refused_before_anything_is_touched(variables: dict[str, Any], said: str) -> None:
@@ -95,7 +101,7 @@ def test_what_cannot_be_had_is_refused_before_anything_is_touched(variables: dic
 
 def test_check_mode_says_from_what_and_touches_nothing(server: Server) -> None:
     since = server.started()
-    run = play("--check", "--limit", server.name, playbook=RESTORE, restore_type="latest")
+    run = play("--check", "--limit", server.name, playbook=RESTORE, backup_restore_type="latest")
     assert run.code == 0, run.output
     assert server.started() == since
 

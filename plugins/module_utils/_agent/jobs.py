@@ -10,7 +10,7 @@ from typing import Any
 
 from .._core.agent_config import Config
 from .._core.job import Verdict
-from . import audit_partitions, backup_verify, backups, check_archiving, check_jobs, refresh_views
+from . import audit_partitions, backup_dumps, backup_verify, backups, check_archiving, check_jobs, refresh_views
 
 Work = Callable[[Config, Mapping[str, Any]], Verdict]
 
@@ -26,6 +26,7 @@ class Job:
 BACKUP = "backup"
 JOBS: Mapping[str, Job] = {
     "audit_partitions": Job(audit_partitions.run),
+    "backup_dumps": Job(backup_dumps.run),
     "refresh_views": Job(refresh_views.run),
     "backup_full": Job(backups.run, BACKUP),
     "backup_diff": Job(backups.run, BACKUP),

@@ -17,6 +17,7 @@ from .audit_job import MOST_AHEAD, MOST_MONTHS
 from .audit_partition import DEFAULT_AHEAD, LEAST_AHEAD, retention_months
 from .backup import KINDS
 from .cron import on_calendar, schedule_problem
+from .dump_plan import NO_DUMPS, plan_dumps
 from .errors import Problem
 from .inventory import number
 from .job import GRACE
@@ -32,6 +33,7 @@ SOCKET_DIRECTORY = "/var/run/postgresql"
 # what an inventory that says nothing of a job gets
 JOBS: Mapping[str, Mapping[str, Any]] = {
     "audit_partitions": {"schedule": "17 3 * * *", "deadline": "10min", "enabled": True},
+    "backup_dumps": {"schedule": "27 1 * * *", "deadline": "6h", "enabled": True},
     "refresh_views": {"schedule": "37 4 * * *", "deadline": "2h", "enabled": True},
     "backup_full": {"schedule": "7 1 * * 0", "deadline": "12h", "enabled": True},
     "backup_diff": {"schedule": "7 1 * * 1-6", "deadline": "6h", "enabled": True},
@@ -99,7 +101,7 @@ class _Found:
 
 
 def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
-    """Decide which jobs run on a host, and by what they are started. `spec` has databases, backup, jobs, history_lines, port,
+    """Decide which jobs run on a host, and by what they are started. `spec` has databases, backup, dumps, jobs, history_lines, port,
     metrics_directory, notifications, scheduler and backup_scheduler.
     """
     found = _Found()
@@ -144,7 +146,10 @@ def _jobs(found: _Found, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for name in declared
         if name not in JOBS
     ]
+    dumps = plan_dumps({**(spec.get("dumps") or NO_DUMPS), "databases": spec["databases"]})
+    found.problems += dumps.problems
     settings: dict[str, Mapping[str, Any]] = {
+        "backup_dumps": dumps.settings if dumps.settings["databases"] else {},
         "audit_partitions": _audited(found, spec["databases"]),
         "refresh_views": _refreshed(found, spec["databases"]),
         **_backed_up(found, spec.get("backup") or {}),

@@ -63,9 +63,9 @@ def lsn(text: str) -> int:
 
 def target(kind: str, value: str, now: datetime) -> Target:
     """Read a target as a person gives it. Raises SpecError."""
-    where, value = "restore_target", value.strip()
+    where, value = "backup_restore_target", value.strip()
     if kind not in KINDS:
-        raise SpecError([Problem("restore_type", f"{kind!r} is not one of {', '.join(KINDS)}")])
+        raise SpecError([Problem("backup_restore_type", f"{kind!r} is not one of {', '.join(KINDS)}")])
     if (kind == "latest") == bool(value):
         what = "latest has no target: leave it empty" if value else f"a {kind} is needed: give one"
         raise SpecError([Problem(where, what)])
@@ -86,12 +86,14 @@ def _time(value: str, now: datetime) -> Target:
         moment = datetime.fromisoformat(value)
     except ValueError:
         what = f"{value!r} is not a time as 2026-01-31 12:34:56.123456+00 (clock_timestamp() of the server says such)"
-        raise SpecError([Problem("restore_target", what)]) from None
+        raise SpecError([Problem("backup_restore_target", what)]) from None
     if moment.tzinfo is None:
-        raise SpecError([Problem("restore_target", f"{value!r} has no zone: add +00 for UTC")])
+        raise SpecError([Problem("backup_restore_target", f"{value!r} has no zone: add +00 for UTC")])
     moment = moment.astimezone(UTC)
     if moment > now:
-        raise SpecError([Problem("restore_target", f"{value} is in the future: it is {now:%Y-%m-%d %H:%M:%S}+00")])
+        raise SpecError(
+            [Problem("backup_restore_target", f"{value} is in the future: it is {now:%Y-%m-%d %H:%M:%S}+00")]
+        )
     return Target("time", f"{moment:%Y-%m-%d %H:%M:%S.%f}+00", moment)
 
 
@@ -114,14 +116,15 @@ def choose(wanted: Target, reach: Reach, label: str = "") -> Backup:
             raise SpecError(
                 [
                     Problem(
-                        "restore_set", f"there is no backup {label} in repository {reach.repository}; there are {there}"
+                        "backup_restore_set",
+                        f"there is no backup {label} in repository {reach.repository}; there are {there}",
                     )
                 ]
             )
         usable = found
     if not usable:
         raise SpecError(
-            [Problem("restore_repository", f"repository {reach.repository} has no good backup to begin with")]
+            [Problem("backup_restore_repository", f"repository {reach.repository} has no good backup to begin with")]
         )
     _within(wanted, reach)
     before = [one for one in usable if _is_before(one, wanted)]
@@ -130,7 +133,7 @@ def choose(wanted: Target, reach: Reach, label: str = "") -> Backup:
         raise SpecError(
             [
                 Problem(
-                    "restore_target",
+                    "backup_restore_target",
                     f"{wanted} lies before the end of the oldest backup that could lead there, {oldest.label}, which ended at "
                     f"{oldest.stopped:%Y-%m-%d %H:%M:%S}+00, LSN {oldest.lsn[1]}",
                 )
@@ -142,7 +145,7 @@ def choose(wanted: Target, reach: Reach, label: str = "") -> Backup:
 def _within(wanted: Target, reach: Reach) -> None:
     """Refuse what lies beyond the WAL: the server would only find out at the end of a long recovery."""
     if not reach.last_segment:
-        raise SpecError([Problem("restore_repository", f"repository {reach.repository} has no archived WAL")])
+        raise SpecError([Problem("backup_restore_repository", f"repository {reach.repository} has no archived WAL")])
     if wanted.lsn is not None:
         size = reach.segment_bytes
         end = (segment(reach.last_segment, size).number + 1) * size
@@ -150,13 +153,13 @@ def _within(wanted: Target, reach: Reach) -> None:
             what = (
                 f"{wanted} lies beyond the WAL of repository {reach.repository}, which ends with {reach.last_segment}"
             )
-            raise SpecError([Problem("restore_target", what)])
+            raise SpecError([Problem("backup_restore_target", what)])
     if wanted.moment and reach.last_arrived and wanted.moment > reach.last_arrived:
         what = (
             f"{wanted} lies beyond the WAL of repository {reach.repository}: its last segment, {reach.last_segment}, was "
             f"archived at {reach.last_arrived:%Y-%m-%d %H:%M:%S}+00"
         )
-        raise SpecError([Problem("restore_target", what)])
+        raise SpecError([Problem("backup_restore_target", what)])
 
 
 def _is_before(one: Backup, wanted: Target) -> bool:
@@ -223,7 +226,9 @@ def why_it_ended(lines: Sequence[str]) -> str:
     if "insufficient parameter settings" in said or "hot standby is not possible" in said:
         return f"this server has smaller settings than the one that was backed up: {said}"
     if "is not a child of this server's history" in said:
-        return f"the backup lies on a timeline that was left before it was made: choose another restore_set: {said}"
+        return (
+            f"the backup lies on a timeline that was left before it was made: choose another backup_restore_set: {said}"
+        )
     return said
 
 

@@ -25,23 +25,22 @@ def consoles() -> list[Target]:
 
 
 @contextmanager
-def paused(seconds: float) -> Iterator[None]:
-    """Have clients wait meanwhile, and serve them again whatever comes of it."""
+def paused(seconds: float, database: str = "") -> Iterator[None]:
+    """Have clients wait meanwhile, those of one database or all, and serve them again whatever comes of it."""
     for console in consoles():
         try:
-            pooler_admin.pause(console, seconds)
+            pooler_admin.pause(console, seconds, database)
         except ConnectionFailed:  # a socket that a process left behind
             continue
     try:
         yield
     finally:
-        resume_all()
+        _resume(database)
 
 
-def resume_all() -> None:
-    """Serve clients again."""
+def _resume(database: str) -> None:
     for console in consoles():
         try:
-            pooler_admin.resume(console)
+            pooler_admin.resume(console, database)
         except ConnectionFailed:
             continue

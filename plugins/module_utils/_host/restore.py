@@ -94,9 +94,9 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     if running and not params["overwrite"]:
         what = (
             f"{work.unit} is running on {socket.gethostname()}: its databases would be replaced. Nothing was touched. Say "
-            "restore_overwrite: true if that is meant"
+            "backup_restore_overwrite: true if that is meant"
         )
-        raise SpecError([Problem("restore_overwrite", what)])
+        raise SpecError([Problem("backup_restore_overwrite", what)])
     with work.phase("prepare"):
         found = _prepare(work, wanted, running=running)
         chosen = choose(found[0], found[1], params["set"])
@@ -124,8 +124,8 @@ def _archive_all(work: Restore) -> None:
     if state.in_recovery:
         raise SpecError([Problem("restore", f"{work.unit} is a standby: restore its primary, then make it anew")])
     if state.tablespaces and work.params["mode"] == "aside":
-        what = f"{state.tablespaces} tablespaces lie outside of {work.data}, and cannot be moved aside: use restore_mode: delta"
-        raise SpecError([Problem("restore_mode", what)])
+        what = f"{state.tablespaces} tablespaces lie outside of {work.data}, and cannot be moved aside: use backup_restore_mode: delta"
+        raise SpecError([Problem("backup_restore_mode", what)])
     segment = recovery.switch(work.place)
     deadline = time.monotonic() + ARCHIVE_SECONDS
     while recovery.last_archived(work.place)[:24] < segment:
@@ -134,7 +134,7 @@ def _archive_all(work: Restore) -> None:
                 return  # it stays in the directory that is moved aside
             raise HostError(
                 f"{segment} was not archived within {ARCHIVE_SECONDS} s, and mode delta would destroy it: mend archiving "
-                "(pgstead run check_archiving), or use restore_mode: aside. Nothing was touched"
+                "(pgstead run check_archiving), or use backup_restore_mode: aside. Nothing was touched"
             )
         time.sleep(0.2)
 
@@ -146,9 +146,9 @@ def _room(work: Restore, chosen: Backup, interrupted: Mapping[str, Any]) -> None
     if free < chosen.size * 1.1:
         what = (
             f"{free // 2**20} MiB are free beside {work.data}, but {chosen.size * 11 // 10 // 2**20} MiB are needed to keep the "
-            "running cluster: use restore_mode: delta, which writes over it"
+            "running cluster: use backup_restore_mode: delta, which writes over it"
         )
-        raise SpecError([Problem("restore_mode", what)])
+        raise SpecError([Problem("backup_restore_mode", what)])
 
 
 def _witnessed(work: Restore, wanted: Target, chosen: Backup, data: dict[str, Any], now: datetime) -> Outcome:

@@ -40,7 +40,7 @@ def _named(wanted: Target, log: ServerLog, label: str) -> Target:
     if found is None and not label:
         what = (
             f"restore point {wanted.value!r} is not in the server's log on this host, so it may not exist, and no backup can be "
-            "chosen for it: name the newest backup that was made before it in restore_set"
+            "chosen for it: name the newest backup that was made before it in backup_restore_set"
         )
-        raise SpecError([Problem("restore_target", what)])
+        raise SpecError([Problem("backup_restore_target", what)])
     return replace(wanted, lsn=found)

@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import re
 import select
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from .._core.errors import StatementFailed
+from .._core.names import quote
 from .connection import Target, connect, driver, execute, rows
 
 POLL_OK, POLL_READ = 0, 1  # psycopg2.extensions, which a bare host has not
+# nothing waits then: the pooler is not paused, or already is, or does not serve the database
+_NOT_SERVED = re.compile(r"not paused|already|no such database")
 
 
 def console(socket_directory: str, port: int) -> Target:
@@ -38,8 +42,12 @@ def drain(target: Target) -> None:
         execute(connection, "SHUTDOWN WAIT_FOR_CLIENTS")
 
 
-def pause(target: Target, seconds: float) -> bool:
-    """Have clients wait; say whether all transactions that were running ended in time. Those that did not run on."""
+def _named(database: str) -> str:
+    return quote(database) if database else ""
+
+
+def pause(target: Target, seconds: float, database: str = "") -> bool:
+    """Have clients wait, those of one database or all; say whether all transactions that were running ended in time. Those that did not run on."""
     with connect(target) as connection:
         deadline = time.monotonic() + seconds
 
@@ -52,19 +60,22 @@ def pause(target: Target, seconds: float) -> bool:
 
         driver.extensions.set_wait_callback(wait)
         try:
-            execute(connection, "PAUSE")
+            execute(connection, f"PAUSE {_named(database)}")
         except TimeoutError:
             return False
+        except driver.Error as error:
+            if not _NOT_SERVED.search(str(error)):
+                raise StatementFailed(f"PAUSE on {target} failed: {error}") from error
         finally:
             driver.extensions.set_wait_callback(None)
     return True
 
 
-def resume(target: Target) -> None:
+def resume(target: Target, database: str = "") -> None:
     """Serve clients that wait; a pooler that is not paused is left alone."""
     with connect(target) as connection:
         try:
-            execute(connection, "RESUME")
+            execute(connection, f"RESUME {_named(database)}")
         except driver.Error as error:
-            if "not paused" not in str(error):
+            if not _NOT_SERVED.search(str(error)):
                 raise StatementFailed(f"RESUME on {target} failed: {error}") from error

@@ -1,0 +1,46 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which entries of a dump's table of contents a restore of single tables takes: all structure, and the rows of these.
+
+Foreign keys and the rows of materialised views stay out: they need rows that are not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .errors import Problem, SpecError
+from .names import QualifiedName, parse
+
+_ROWS = re.compile(r"\d+; \d+ \d+ (TABLE DATA|MATERIALIZED VIEW DATA|FK CONSTRAINT) ")
+
+
+def wanted(texts: Iterable[str], dumped: Iterable[str]) -> tuple[QualifiedName, ...]:
+    """Read names of tables. Raises SpecError for those that the dump, whose tables `dumped` names, does not have."""
+    there, problems, found = set(dumped), [], []
+    for text in texts:
+        try:
+            name = parse(text, "public")
+        except ValueError as error:
+            problems.append(Problem("tables", str(error)))
+            continue
+        if str(name) not in there:
+            what = (
+                f"{name} is not in the dump, which has {len(there)} tables; of a partitioned one, name the partitions"
+            )
+            problems.append(Problem("tables", what))
+        found.append(name)
+    if problems:
+        raise SpecError(problems)
+    return tuple(found)
+
+
+def chosen(listing: str, tables: Iterable[QualifiedName]) -> str:
+    """Return what pg_restore --list printed, without the entries that are not to be restored."""
+    rows = tuple(f" TABLE DATA {table.schema} {table.name} " for table in tables)
+    return "".join(
+        f"{line}\n"
+        for line in listing.splitlines()
+        if not line.startswith(";") and (not _ROWS.match(line) or any(words in line for words in rows))
+    )
