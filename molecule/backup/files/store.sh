@@ -12,6 +12,8 @@ mkdir -p /srv/sftp/.ssh
 # in the old form, which every libssh2 reads
 [ -e /root/sftp ] || ssh-keygen -q -t rsa -b 3072 -m PEM -N "" -f /root/sftp
 cp /root/sftp.pub /srv/sftp/.ssh/authorized_keys
+[ -e /root/age.key ] || age-keygen -o /root/age.key 2>/dev/null
+age-keygen -y /root/age.key >/root/age.pub
 sed 's/^/store /' /etc/ssh/ssh_host_*_key.pub >/root/known_hosts
 chown -R backup-store: /srv/sftp
 chmod 700 /srv/sftp/.ssh

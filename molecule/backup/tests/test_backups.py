@@ -126,7 +126,7 @@ def test_a_repository_that_cannot_be_used_is_refused_before_anything_is_touched(
             "uri_style": "path",
         }
     }
-    lost |= {"storage": {"port": 9445, "ca_file": "/etc/ssl/certs/store.crt"}}
+    lost |= {"storage": {"port": 9445, "ca_file": "/etc/ssl/certs/ca-certificates.crt"}}
     run = play(playbook="pgstead.ops.backup_setup", backup_repositories=[lost])
     assert set(run.failed.values()) == {1}, run.output
     assert run.changed == NOTHING or all(count <= 2 for count in run.changed.values())  # the agent's own files
