@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import psycopg2
 import testinfra
 import yaml
@@ -46,6 +47,12 @@ def play(*extra: str, playbook: str = "pgstead.ops.provision", **variables: Any)
         {host: int(changed) for host, changed, _unreachable, _failed in recap},
         {host: int(failed) + int(unreachable) for host, _changed, unreachable, failed in recap},
     )
+
+
+def check_schema(record: dict[str, Any], name: str) -> None:
+    """Hold a record against the schema that the documentation promises."""
+    schema = json.loads((SCENARIO.parents[1] / "docs/schemas" / f"{name}.json").read_text())
+    jsonschema.validate(record, schema)
 
 
 def settle() -> None:

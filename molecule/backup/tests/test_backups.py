@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.pgstead.ops.molecule.shared.hosts import SCENARIO, VERSIONS, Server, play
+from ansible_collections.pgstead.ops.molecule.shared.hosts import SCENARIO, VERSIONS, Server, check_schema, play
 
 NOTHING = dict.fromkeys(VERSIONS, 0)
 REPOSITORIES = {
@@ -22,7 +22,9 @@ def job(server: Server, name: str, *words: str) -> dict[str, Any]:
     """Run a job as cron does, and return its result."""
     done = server.host.run(f"runuser -u postgres -- pgstead run {name} --json {' '.join(words)}")
     assert done.stdout, done.stderr
-    return json.loads(done.stdout)
+    entry = json.loads(done.stdout)
+    check_schema(entry, "job-result")
+    return entry
 
 
 def secrets() -> list[str]:

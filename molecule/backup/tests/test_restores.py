@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.pgstead.ops.molecule.shared.hosts import SCENARIO, VERSIONS, Server, play, servers
+from ansible_collections.pgstead.ops.molecule.shared.hosts import (
+    SCENARIO,
+    VERSIONS,
+    Server,
+    check_schema,
+    play,
+    servers,
+)
 
 NOTHING = dict.fromkeys(VERSIONS, 0)
 RESTORE = "pgstead.ops.restore"
@@ -54,7 +61,7 @@ def test_the_playbook_brings_a_cluster_back_and_backs_it_up(server: Server) -> N
     )
     server.wait()  # clients are served again
     assert server.sql("SELECT count(*) FROM pg_file_settings WHERE name ~ '^(restore_command|recovery_target)'") == "0"
-    record = json.loads(newest(server, "restore"))
+    record = newest(server, "restore")
     assert (record["status"], record["facts"]["timeline"]) == ("ok", timeline(server))
     assert set(record["facts"]["phases"]) == {"prepare", "stop", "fetch", "recover", "settle"}
     again = play(playbook="pgstead.ops.site")
@@ -65,9 +72,13 @@ def timeline(server: Server) -> int:
     return int(server.sql("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"), 16)
 
 
-def newest(server: Server, kind: str) -> str:
+def newest(server: Server, kind: str) -> dict[str, Any]:
+    """Return the newest evidence of a kind, which keeps to its schema and has a page beside it."""
     path = server.host.check_output(f"ls /var/lib/pgstead/evidence/*-{kind}.json | tail -n 1")
-    return str(server.host.file(path).content_string)
+    record = json.loads(server.host.file(path).content_string)
+    check_schema(record, "evidence")
+    assert server.host.file(path.replace(".json", ".html")).size > 0
+    return record
 
 
 @pytest.mark.parametrize(
@@ -118,5 +129,5 @@ def test_a_host_with_smaller_settings_gets_its_cluster_back(server: Server, sett
     assert "max_connections is 20 here, but the server that was backed up had" in words(run)
     assert "The cluster as it was before is back and serving" in words(run)
     assert rows(server, name) == [f"{name}-1", f"{name}-2"]
-    record = json.loads(newest(server, "restore"))
+    record = newest(server, "restore")
     assert record["status"] == "failed"

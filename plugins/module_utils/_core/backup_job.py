@@ -12,6 +12,7 @@ from typing import Any
 from .backup import KINDS, Backup, Holdings, newest
 from .errors import SpecError
 from .job import Verdict
+from .metrics import Metric
 from .shape import MAPPING, PATH, TEXT, Key, faults, whole
 
 _REPOSITORY: Mapping[str, Key] = {
@@ -136,7 +137,14 @@ def conclude_backup(found: Sequence[Made], kind: str) -> Verdict:
         }
         for one in found
     }
-    return Verdict("failed" if bad else "ok", "; ".join(told), {"kind": kind, "repositories": facts})
+    return Verdict(
+        "failed" if bad else "ok", "; ".join(told), {"kind": kind, "repositories": facts}, metrics=_metrics(found)
+    )
+
+
+def _metrics(found: Sequence[Made]) -> tuple[Metric, ...]:
+    made = [(one.repository, one.backup) for one in found if one.backup]
+    return tuple(Metric("size_bytes", backup.stored, {"repository": name}) for name, backup in made)
 
 
 def _made(one: Made) -> str:
