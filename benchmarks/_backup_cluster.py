@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -95,12 +95,22 @@ def world(parent: Path, need_bytes: int) -> Iterator[World]:
     install()
     major = max(int(path.name) for path in SERVERS.glob("[1-9]*") if (path / "bin/initdb").exists())
     user = pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.getuid())
-    directory = Path(tempfile.mkdtemp(prefix="pgstead-backup-", dir=parent))
+    directory = Path(tempfile.mkdtemp(prefix="pgstead-bench-backup-", dir=parent))
     try:
         os.chown(directory, user.pw_uid, user.pw_gid)
+        if not _reachable(directory, user):
+            raise BenchmarkError(f"{user.pw_name} cannot enter {parent}: name another directory with --directory")
         yield World(directory, user, major)
     finally:
         _remove(directory)
+
+
+def _reachable(directory: Path, user: pwd.struct_passwd) -> bool:
+    """Say whether the user may enter a directory of its own: those above it decide."""
+    if os.geteuid() != 0:
+        return os.access(directory, os.W_OK)
+    test = ("test", "-w", str(directory))
+    return subprocess.run(test, user=user.pw_uid, group=user.pw_gid, extra_groups=[], check=False).returncode == 0
 
 
 def _remove(directory: Path) -> None:
@@ -126,15 +136,15 @@ def install() -> None:
     existed = NO_MAIN_CLUSTER.exists()
     NO_MAIN_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
     NO_MAIN_CLUSTER.write_text("create_main_cluster = false\n", encoding="utf-8")
-    apt = ["apt-get", "--quiet=2", "--no-install-recommends", "install", *missing]
+    apt = f"apt-get -qq update && apt-get -qq --no-install-recommends install {' '.join(missing)}"
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        done = subprocess.run(apt, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(["sh", "-c", apt], env=environment, capture_output=True, text=True, check=False)
     finally:
         if not existed:
             NO_MAIN_CLUSTER.unlink()
     if done.returncode != 0:
-        raise BenchmarkError(f"{' '.join(apt)} failed: {done.stderr.strip()[-600:]}")
+        raise BenchmarkError(f"{apt} failed: {done.stderr.strip()[-600:]}")
 
 
 class Cluster:
@@ -188,14 +198,14 @@ class Cluster:
 
     def query(self, sql: str, database: str = DATABASE) -> list[tuple[Any, ...]]:
         """Run statements, each its own transaction unless they are sent together; the last one's rows."""
-        connection = psycopg2.connect(**self.reach(database))
         try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
+            with closing(psycopg2.connect(**self.reach(database))) as connection:
+                connection.autocommit = True
+                with connection.cursor() as cursor:
+                    cursor.execute(sql)
+                    return cursor.fetchall() if cursor.description else []
+        except psycopg2.Error as error:
+            raise BenchmarkError(f"{sql.strip()[:100]} in {database} failed: {error}") from error
 
     def reach(self, database: str) -> dict[str, Any]:
         """Parameters of a connection."""

@@ -16,7 +16,7 @@ from _common import BenchmarkError
 
 SEED = 20260101
 # bytes of a database on PostgreSQL 15, indexes included, divided by its orders
-BYTES_PER_ORDER = 2500
+BYTES_PER_ORDER = 1630
 LINES_PER_ORDER, EVENTS_PER_ORDER = 2, 2
 # 128 of them: seven bits of a hash choose one
 WORDS = """
@@ -32,7 +32,7 @@ WORDS = """
 LARGEST_DAMAGED = 2**20
 _EVERY = 10
 
-# a number in [0, 2^31) from the seed, a row's number and a salt; functions of one expression are inlined, so only immutable ones in them
+# a number from the seed, a row and a salt; functions of one immutable expression are inlined, which others would not be
 _FUNCTIONS = """
 CREATE FUNCTION pick(i bigint, salt int) RETURNS bigint IMMUTABLE PARALLEL SAFE
     RETURN hashint8extended(i, {seed} + salt) & 2147483647;

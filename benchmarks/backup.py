@@ -59,6 +59,7 @@ from _peers import Host, ours
 
 LIMIT, DUMP_BACKUP, DUMP_RESTORE = 1.1, 2.5, 6.0
 SMALL_GIGABYTES = 0.2
+LEAST_GIGABYTES, LEAST_ROUNDS = 5.0, 5  # of a measurement
 # the source, what is restored of it at one time, both repositories with WAL, and the backup of one peer
 DISK_FACTOR, DISK_BASE = 9, 3 * GB
 STEPS = ("full", "incremental", "restore", "delta restore")
@@ -70,9 +71,9 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
     parser.add_argument(
-        "--gigabytes", type=float, default=5.0, help="size of the database with its indexes, 10^9 bytes"
+        "--gigabytes", type=float, default=LEAST_GIGABYTES, help="size of the database with its indexes, 10^9 bytes"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
+    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help="interleaved rounds")
     parser.add_argument("--small", action="store_true", help=f"{SMALL_GIGABYTES} GB, one round: no measurement")
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"), help="where everything is made and removed")
     parser.add_argument("--output", type=Path, default=RESULTS / "backup.json", help="where the JSON goes")
@@ -96,7 +97,7 @@ class Bench:
         self.source = stack.enter_context(Cluster(there, there.make("source"), 5501))
         self.empty = stack.enter_context(Cluster(there, there.make("empty"), 5502))
         self.expected: rows.Digests = {}
-        self.facts: dict[str, Any] = {}
+        self.facts: dict[str, Any] = {"host_before": host_description()}
         self.names = {OURS: "pgstead", RAW: "pgbackrest, bare commands", **names(there.major)}
         self.versions = [there.run(there.program("postgres"), "--version"), there.run("/usr/bin/pgbackrest", "version")]
 
@@ -190,8 +191,8 @@ class Bench:
 
 def print_tables(bench: Bench, figures: Figures) -> None:
     """What was measured, with the ratios."""
-    host, facts = host_description(), bench.facts
-    print(f"\n{host['processors']} x {host['processor']}, {host['memory_gib']} GiB, load {host['load_before']}")
+    host, facts = bench.facts["host_before"], bench.facts
+    print(f"\n{host['processors']} x {host['processor']}, {host['memory_gib']} GiB, load before {host['load_before']}")
     versions = ", ".join(one.strip() for one in bench.versions)
     print(f"{versions}; database {facts['database_bytes'] / 1e9:.2f} GB, {sum(bench.size.rows.values())} rows")
     print(f"writes: {facts['writes']}, WAL {[round(one / MB) for one in facts['wal_bytes_of_writes']]} MiB")
@@ -250,8 +251,12 @@ def run() -> int:
             for name in bench.names
         }
         print_tables(bench, figures)
-    if options.small:
-        print(f"\n{SMALL_GIGABYTES} GB and one round are NO MEASUREMENT: the limits are not judged")
+    small = options.gigabytes < LEAST_GIGABYTES or options.rounds < LEAST_ROUNDS
+    if small:
+        print(
+            f"\n{options.gigabytes:g} GB in {options.rounds} rounds are NO MEASUREMENT, and no limit is judged: that takes "
+            f"{LEAST_GIGABYTES:g} GB and {LEAST_ROUNDS} rounds"
+        )
     body = {
         "settings": bench.settings,
         "versions": bench.versions,
@@ -259,7 +264,7 @@ def run() -> int:
         "figures": figures,
         "rounds": rounds,
     }
-    return report(options.output, options.small, __doc__ or "", body, [] if options.small else verdicts_of(figures))
+    return report(options.output, small, __doc__ or "", body, [] if small else verdicts_of(figures))
 
 
 if __name__ == "__main__":
