@@ -54,7 +54,7 @@ class Setup:
         self.world, self.source = world, source
         self.holdings, self.configuration, self.plan, self.spec = _core()
         self.passphrase = secrets.token_urlsafe(36)
-        self.place = world.make("pgbackrest")
+        world.make("pgbackrest")
         self.lock = world.make("lock")
         self.repositories = {who: world.make(f"repository-{who}") for who in (OURS, RAW)}
         version = self._version()
@@ -160,8 +160,8 @@ class Engine:
 
     def _ours(self, asked: Mapping[str, Any]) -> None:
         code = self.setup.code
-        # -I as the host's command: neither the environment nor the directory decides what is imported
-        out = self.setup.world.run(PYTHON, "-I", code / "_backup_ours.py", code, stdin=json.dumps(asked))
+        # -I as the host's command; -B because that one, an archive, has no compiled files to begin with either
+        out = self.setup.world.run(PYTHON, "-I", "-B", code / "_backup_ours.py", code, stdin=json.dumps(asked))
         answer = json.loads(out)
         if answer["status"] != "ok":
             raise BenchmarkError(f"{asked['action']} of pgstead: {answer['status']}: {answer['reason']}")
