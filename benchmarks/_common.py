@@ -7,6 +7,7 @@ with 1 when a limit was missed: a missed figure is reported, never redefined.
 from __future__ import annotations
 
 import argparse
+import atexit
 import datetime
 import json
 import os
@@ -17,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -170,12 +172,14 @@ def main(run: Callable[[], int]) -> None:
         sys.exit(2)
 
 
+@cache
 def use_collection() -> None:
     """Make `ansible_collections.pgstead.ops` importable from this checkout, whatever its directory is called."""
     root = Path(tempfile.mkdtemp(prefix="pgstead-import-"))
     package = root / "ansible_collections" / "pgstead"
     package.mkdir(parents=True)
     (package / "ops").symlink_to(REPOSITORY)
+    atexit.register(shutil.rmtree, root)
     sys.path.insert(0, str(root))
 
 

@@ -118,8 +118,8 @@ def pigsty(host: Host, connections: int = 500) -> Configuration:
     )
 
 
-def ours(host: Host) -> Configuration:
-    """This collection's oltp profile, computed by the function the role uses."""
+def ours(host: Host, version: int = 17) -> Configuration:
+    """This collection's oltp profile for a major of PostgreSQL, computed by the function the role uses."""
     use_collection()
     try:
         from ansible_collections.pgstead.ops.plugins.module_utils._core.tuning import Resources, tune
@@ -128,7 +128,9 @@ def ours(host: Host) -> Configuration:
     resources = Resources(
         memory_bytes=host.memory_bytes, cpus=host.cpus, storage="ssd", data_disk_bytes=host.disk_bytes
     )
-    return Configuration("pgstead", {setting.name: setting.value for setting in tune(resources, profile="oltp")})
+    return Configuration(
+        "pgstead", {setting.name: setting.value for setting in tune(resources, profile="oltp", version=version)}
+    )
 
 
 def configurations(host: Host) -> list[Configuration]:

@@ -1,0 +1,47 @@
+"""What the host's command does for a backup and the restore module for its files: run by benchmarks/backup.py as a process.
+
+`python3 _backup_ours.py DIRECTORY`, where DIRECTORY holds the collection's module_utils as package `pgstead`, as in the
+host's command; what to do is on standard input, in JSON. Runs with the host's own Python and without Ansible.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, sys.argv[1])
+
+from pgstead._agent.backups import make
+from pgstead._core.backup_job import settings
+from pgstead._core.restore import choose, options, target
+from pgstead._host.pgbackrest import PgBackRest
+from pgstead._host.programs import run
+from pgstead._host.restore_reach import reach
+from pgstead._host.server_log import ServerLog
+
+
+def backup(told: Mapping[str, Any], words: tuple[str, ...]) -> Any:
+    """Job backup_full or backup_incr: host files, backup, a look at it, expiry."""
+    read = settings(told["settings"], makes=True)
+    verdict = make(PgBackRest(run, read.stanza, read.keys, words), read, lambda: datetime.now(UTC))
+    return {"status": verdict.status, "reason": verdict.reason}
+
+
+def restore(told: Mapping[str, Any], words: tuple[str, ...]) -> Any:
+    """The module's choice of a backup and its fetch, to the end of the WAL."""
+    engine = PgBackRest(run, told["stanza"], (1,), words)
+    wanted, log = target("latest", "", datetime.now(UTC)), ServerLog(told["major"], told["stanza"])
+    wanted, found = reach(engine, Path(told["data_directory"]), log, wanted, "")
+    chosen = choose(wanted, found)
+    engine.call("restore", f"--repo={chosen.repository}", f"--set={chosen.label}", "--delta", *options(wanted))
+    return {"status": "ok", "reason": chosen.label}
+
+
+if __name__ == "__main__":
+    asked = json.load(sys.stdin)
+    work = {"backup": backup, "restore": restore}[asked["action"]]
+    print(json.dumps(work(asked, tuple(asked["words"]))))
