@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from .._core.archiving import Archiving, continuity_faults
+from .._core.backup import Held
 from .._core.backup_job import BackupSettings, RepositoryName
 from .._core.backup_report import Place, Report, Surveyed, report
 from .._core.errors import HostError
@@ -27,22 +28,31 @@ def survey(
 
     `archiving` is what the server said before; `read_everything` has every stored file read, which takes its time.
     """
-    found = []
-    for held in engine.info().held:
-        one = Surveyed(told.repository(held.key), held)
-        found.append(one)
-        if held.fault:
-            continue
-        try:
-            names = sorted(engine.arrivals(held.key, held.archive))
-            one.segments = len(names)
-            last = None if archiving.in_recovery else of_archiver(archiving.last)
-            one.faults += continuity_faults(held, names, told.wal_fulls, last, archiving.segment_bytes)
-            one.faults += engine.verify(held.key) if read_everything else ()
-        except HostError as error:
-            one.faults.append(str(error))
+    holdings = engine.info()
+    found = [_look(engine, told, archiving, held, read_everything) for held in holdings.held]
+    if any(one.faults for one in found):
+        again = engine.info()
+        if again != holdings:  # a backup or an expiry went on beside: what was missing may have been gone by right
+            found = [_look(engine, told, archiving, held, read_everything) for held in again.held]
     cluster = storage(Path(told.data_directory)).kind
     return report(told, found, {one.key: place(one) for one in told.repositories}, cluster, now)
+
+
+def _look(
+    engine: PgBackRest, told: BackupSettings, archiving: Archiving, held: Held, read_everything: bool
+) -> Surveyed:
+    one = Surveyed(told.repository(held.key), held)
+    if held.fault:
+        return one
+    try:
+        names = sorted(engine.arrivals(held.key, held.archive))
+        one.segments = len(names)
+        last = None if archiving.in_recovery else of_archiver(archiving.last)
+        one.faults += continuity_faults(held, names, told.wal_fulls, last, archiving.segment_bytes)
+        one.faults += engine.verify(held.key) if read_everything else ()
+    except HostError as error:
+        one.faults.append(str(error))
+    return one
 
 
 def place(one: RepositoryName) -> Place:
