@@ -110,6 +110,25 @@ def test_what_cannot_be_had_is_refused_before_anything_is_touched(variables: dic
     assert server.started() == since
 
 
+def test_a_restore_that_was_cut_off_is_finished(server: Server, settled: None) -> None:
+    """As it is when a run was killed while files were fetched: the directory is aside, and a part of it is back."""
+    name = f"cut_{int(time.time())}"
+    left = marks(server, name)
+    data = f"/var/lib/postgresql/{server.version}/main"
+    aside = f"{data}.before-cut"
+    state = f"/var/lib/pgstead/restore/{server.version}-main.json"
+    server.host.check_output(
+        f"systemctl stop {server.unit} && mv {data} {aside} && install -d -o postgres -g postgres -m 0700 {data} && "
+        f'cp -a {aside}/base {data}/ && mkdir -p /var/lib/pgstead/restore && echo \'{{"aside": "{aside}"}}\' > {state}'
+    )
+    run = restore(server, backup_restore_type="name", backup_restore_target=left["name"])
+    assert run.code == 0, run.output
+    assert rows(server, name) == [f"{name}-1"]
+    assert newest(server, "restore")["facts"]["aside"] == aside
+    assert server.host.file(f"{aside}/PG_VERSION").exists
+    assert not server.host.file(state).exists
+
+
 def test_check_mode_says_from_what_and_touches_nothing(server: Server) -> None:
     since = server.started()
     run = play("--check", "--limit", server.name, playbook=RESTORE, backup_restore_type="latest")

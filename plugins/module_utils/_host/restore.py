@@ -89,8 +89,12 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     wanted = target(params["type"], params["target"], now)
     key = int(params["repository"])
     work = Restore(context, params, PgBackRest(context.run, params["stanza"], (key,), (), AS_POSTGRES))
-    interrupted = _interrupted(work)
     running = service.is_active(context.run, work.unit)
+    is_open = running and not recovery.state(work.place).in_recovery
+    if is_open and not context.check_mode:
+        # whatever an earlier restore left, it is over: this cluster is the one to keep
+        work.state_file.unlink(missing_ok=True)
+    interrupted = {} if is_open else _interrupted(work)
     if running and not params["overwrite"]:
         what = (
             f"{work.unit} is running on {socket.gethostname()}: its databases would be replaced. Nothing was touched. Say "
@@ -98,7 +102,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         )
         raise SpecError([Problem("backup_restore_overwrite", what)])
     with work.phase("prepare"):
-        found = _prepare(work, wanted, running=running)
+        found = _prepare(work, wanted, running=running and not interrupted)
         chosen = choose(found[0], found[1], params["set"])
         _room(work, chosen, interrupted)
     data = {"backup": chosen.label, "repository": key, "target": str(wanted)}
@@ -168,22 +172,23 @@ def _witnessed(work: Restore, wanted: Target, chosen: Backup, data: dict[str, An
         )
 
     try:
-        facts["stopped_at"] = _restore(work, wanted, chosen)
+        facts["stopped_at"], facts["aside"] = _restore(work, wanted, chosen)
         facts["timeline"] = recovery.state(work.place).timeline
-        facts["aside"] = _interrupted(work).get("aside", "")
     except PgsteadError as error:
         facts["refused"] = str(error)
         path = witness("failed")
         raise HostError(f"{error}. Evidence: {path}") from error
-    work.state_file.unlink()
     path = witness("ok")
     phases = {name: round(value, 3) for name, value in work.phases.items()}
     told = facts | {"phases": phases, "repository": facts["repository"]}
     return Outcome(True, told | {"evidence": path, "summary": summary(told)})
 
 
-def _restore(work: Restore, wanted: Target, chosen: Backup) -> str:
-    """Stop, move aside, restore, start, wait; on a failure before the server opened, the old directory comes back."""
+def _restore(work: Restore, wanted: Target, chosen: Backup) -> tuple[str, str]:
+    """Stop, move aside, restore, start, wait; return where recovery stopped, and where the cluster as it was lies.
+
+    On a failure before the server is open, the old directory comes back.
+    """
     with paused(work.params["pause_seconds"]):
         with work.phase("stop"):
             service.control(work.context.run, "stop", work.unit)
@@ -199,13 +204,22 @@ def _restore(work: Restore, wanted: Target, chosen: Backup) -> str:
                 _until_open(work, log)
         except HostError as error:
             raise HostError(f"{error}. {_take_back(work)}") from error
+        stopped, aside = stopping_point(log.lines()), str(_interrupted(work).get("aside", ""))
+        work.state_file.unlink()
         with work.phase("settle"):
-            stopped = stopping_point(log.lines())
-            if recovery.forget_recovery(work.place):
-                service.control(work.context.run, "restart", work.unit)
-                _until_open(work, log)
-            work.engine.check()
-    return stopped
+            _settle(work, log)
+    return stopped, aside
+
+
+def _settle(work: Restore, log: ServerLog) -> None:
+    """Take the settings of the recovery out again, and see the new timeline archived."""
+    try:
+        if recovery.forget_recovery(work.place):
+            service.control(work.context.run, "restart", work.unit)
+            _until_open(work, log)
+        work.engine.check()
+    except PgsteadError as error:
+        raise HostError(f"the cluster is open at its target, but: {error}") from error
 
 
 def _move_aside(work: Restore) -> None:
