@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from .._core.agent_config import Config
-from .._core.backup import Holdings
 from .._core.backup_job import BackupSettings, Made, conclude_backup, new_backup, settings
 from .._core.backup_retention import expired
 from .._core.errors import HostError
@@ -33,10 +32,11 @@ def run(_config: Config, raw: Mapping[str, Any]) -> Verdict:
 def make(engine: PgBackRest, told: BackupSettings, now: Callable[[], datetime]) -> Verdict:
     """Do the work; `now` is the clock."""
     found = [*_keep_host_files(engine, told)]
-    before = engine.info()
-    if before.busy:
-        return Verdict("skipped", f"another backup of stanza {told.stanza} is under way, started by something else")
-    found += [_one(engine, told, key, before, now) for key in told.keys]
+    for key in told.keys:
+        one = _one(engine, told, key, now)
+        if one is None:
+            return Verdict("skipped", f"another backup of stanza {told.stanza} is under way, started by something else")
+        found.append(one)
     return conclude_backup(found, told.kind)
 
 
@@ -49,15 +49,20 @@ def _keep_host_files(engine: PgBackRest, told: BackupSettings) -> list[Made]:
     return []
 
 
-def _one(engine: PgBackRest, told: BackupSettings, key: int, before: Holdings, now: Callable[[], datetime]) -> Made:
+def _one(engine: PgBackRest, told: BackupSettings, key: int, now: Callable[[], datetime]) -> Made | None:
+    """Make a backup in one repository and look at it; None where another one is under way."""
     made, since = Made(told.repository(key).name), time.monotonic()
     try:
-        engine.backup(key, told.kind)
-        after = engine.info()
-        made.backup, made.error = new_backup(before, after, key)
+        before = engine.info(key)
+        if before.busy:
+            return None
+        made.error = before.held[0].fault
         if not made.error:
-            there = [one for one in after.backups if one.repository == key]
-            _expire(engine, key, expired(there, told.keep, now()), made)
+            engine.backup(key, told.kind)
+            after = engine.info(key)
+            made.backup, made.error = new_backup(before, after, key)
+        if not made.error:
+            _expire(engine, key, expired(after.backups, told.keep, now()), made)
     except HostError as error:
         made.error = f"{made.backup.label} was made, but: {error}" if made.backup else str(error)
     made.seconds = time.monotonic() - since

@@ -41,9 +41,11 @@ class PgBackRest:
         quiet = ("--log-level-console=warn", "--log-level-stderr=off", "--no-log-timestamp")
         return self.run([*self.prefix, PROGRAM, *self.options, f"--stanza={self.stanza}", *quiet, *words, command])
 
-    def info(self) -> Holdings:
-        """Return what all repositories hold."""
-        return holdings.parse(self.call("info", "--output=json"), self.stanza, self.keys)
+    def info(self, repository: int | None = None) -> Holdings:
+        """Return what all repositories hold, or one: a store that does not answer is waited for at each call."""
+        keys = self.keys if repository is None else (repository,)
+        words = () if repository is None else (f"--repo={repository}",)
+        return holdings.parse(self.call("info", *words, "--output=json"), self.stanza, keys)
 
     def backup(self, repository: int, kind: str) -> None:
         """Make a backup; it is not looked at."""
