@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import USER, Server
+from ..conftest import USER, Server  # noqa: TID252 - the tests are no package that is installed
 from .world import FAR, MAJOR, SEGMENT_BYTES, World, until
 
 FILLED = """
@@ -31,9 +31,10 @@ class Canary:
     lsn: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def canary(world: World) -> Canary:
-    """Lay it into the WAL after the first backup of both repositories."""
+    """Lay it into the WAL after a new backup in both repositories."""
+    world.server.run("TRUNCATE canary")
     verdict = world.job("full")
     assert verdict.status == "ok", verdict.reason
     # pgBackRest knows the end of a backup to the second

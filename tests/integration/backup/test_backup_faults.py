@@ -15,7 +15,6 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import Ho
 from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import target, too_small
 from ansible_collections.pgstead.ops.plugins.module_utils._host import programs
 
-from .conftest import Canary
 from .world import AS_USER, FAR, MAJOR, NEAR, STANZA, World, restored
 
 pytestmark = pytest.mark.usefixtures("canary")
@@ -127,8 +126,8 @@ def test_a_clock_that_is_behind_expires_nothing(world: World) -> None:
     assert before < {one.label for one in world.engine().info().backups}
 
 
-def test_a_host_that_is_too_small_is_named_before_the_start(world: World, canary: Canary) -> None:
-    wanted, backup = world.choose(NEAR, "lsn", canary.lsn)
+def test_a_host_that_is_too_small_is_named_before_the_start(world: World) -> None:
+    wanted, backup = world.choose(NEAR, "latest")
     with restored(world) as second:
         second.fetch(backup, wanted)
         program = str(world.server.clients / "pg_controldata")

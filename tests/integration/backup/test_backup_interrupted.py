@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import Ho
 from ansible_collections.pgstead.ops.plugins.module_utils._host.pgbackrest import PROGRAM
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import archiving
 
-from .world import AS_USER, NEAR, STANZA, THIRD, World, restored, until
+from .world import AS_USER, FAR, NEAR, STANZA, THIRD, WAIT_SECONDS, World, restored, until
 
 pytestmark = pytest.mark.usefixtures("canary")
 ROOM_MIB = 16  # the cluster needs about twice as much
@@ -37,20 +38,16 @@ def labels(world: World, key: int) -> set[str]:
 
 def test_a_backup_that_is_killed_counts_as_nothing_and_the_next_one_is_whole(world: World) -> None:
     known = labels(world, NEAR)
-    killed: list[int] = []
-
-    def kill() -> None:
-        until(lambda: copying(world, known), "the backup does not begin")
-        holder = int(re.match(r"\d+", (world.place / f"lock/{STANZA}-backup.lock").read_text())[0])  # type: ignore[index]
-        killed.append(os.getpgid(holder))
-        os.killpg(killed[0], signal.SIGKILL)
-
+    hears, says = multiprocessing.Pipe(duplex=False)
+    job = multiprocessing.get_context("fork").Process(target=lambda: says.send(world.job("full")))
     with world.not_archiving():
-        killer = threading.Thread(target=kill)
-        killer.start()
-        verdict = world.job("full")
-        killer.join()
-    assert killed
+        job.start()
+        until(lambda: copying(world, known), "the backup does not begin")
+        holder = json.loads((world.place / f"lock/{STANZA}-backup.lock").read_text())["pid"]
+        os.killpg(os.getpgid(holder), signal.SIGKILL)
+        assert hears.poll(WAIT_SECONDS)
+        verdict = hears.recv()
+        job.join()
     assert (verdict.status, verdict.reason) == ("failed", "its process was ended from outside by SIGKILL")
     assert labels(world, NEAR) == known, "what was killed half-way counts as a backup"
     verdict = world.job("full")
@@ -94,7 +91,7 @@ def small(world: World) -> Iterator[dict[str, Any]]:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a file system")
     place = world.place / "small"
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     owner = world.place.stat()
     options = f"size={ROOM_MIB}m,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "pgstead-test", str(place)], check=True)
@@ -114,7 +111,7 @@ def test_a_repository_without_room_is_named_and_the_other_one_gets_its_backup(
     """The upload is cut off where the room ends: nothing of it counts, and with room the next one is whole."""
     verdict = world.job("full", small)
     assert verdict.status == "failed"
-    assert re.match(r"small: pgbackrest backup, repo3: .*No space left on device.*A disk is full", verdict.reason)
+    assert re.match(r"small: pgbackrest backup, repo3: .*A disk is full", verdict.reason)
     assert "near" not in verdict.reason
     assert verdict.facts["repositories"]["near"]["label"] == world.newest(NEAR).label
     assert labels(world, THIRD) == set(), "an upload that was cut off counts as a backup"
@@ -134,7 +131,7 @@ def test_an_archive_without_room_is_named_and_catches_up(world: World, small: di
         lambda: archiving_faults(archiving.read(world.server.target), command, told.archive_age),
         "archiving does not fail",
     )
-    assert re.match(r"archiving of \w{24} fails, last at .* a full disk", faults[0])
+    assert re.match(r"archiving of \w{24} fails, last at .*a full disk", faults[0])
     filler.unlink()
     world.serve()  # the archiver waits up to a minute after three failures, unless it is told something
     world.archive()
@@ -144,16 +141,13 @@ def test_an_archive_without_room_is_named_and_catches_up(world: World, small: di
 
 def test_expiry_leaves_the_last_good_backup_of_every_repository(world: World) -> None:
     """With a clock ten years on, every tier is over."""
-    assert world.job("full").status == "ok"
     assert world.job("diff").status == "ok"
-    verdict = world.job("incr", now=datetime.now(UTC) + timedelta(days=3650))
+    verdict = world.job("full", now=datetime.now(UTC) + timedelta(days=3650))
     assert verdict.status == "ok", verdict.reason
-    for name, facts in verdict.facts["repositories"].items():
-        key = {"near": 1, "far": 2}[name]
-        chain = {one.label: one for one in world.engine(key).info().backups}
-        assert facts["label"] in chain, "expiry removed the last good backup"
-        assert set(chain) == {facts["label"], *chain[facts["label"]].needs}
+    for name, key in (("near", NEAR), ("far", FAR)):
+        facts = verdict.facts["repositories"][name]
         assert facts["expired"]
+        assert labels(world, key) == {facts["label"]}, "expiry took the last good backup, or left more than that"
     assert world.survey(read_everything=True).faults == ()
     wanted, backup = world.choose(NEAR, "latest")
     with restored(world) as second:

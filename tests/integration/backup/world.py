@@ -33,7 +33,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._host.server_log impor
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import archiving, recovery
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import connect, rows
 
-from ..conftest import USER, Server
+from ..conftest import USER, Server  # noqa: TID252 - the tests are no package that is installed
 
 MAJOR = 15  # pgBackRest 2.45 of Debian 12 knows no later one
 STANZA = "main"
@@ -197,9 +197,13 @@ class World:
 
     @contextmanager
     def not_archiving(self) -> Iterator[None]:
-        """Let no segment out: a backup can begin then, and copy, and never end."""
-        self.serve(archive_command="/bin/false")
-        until(lambda: self.ask("SHOW archive_command") == "/bin/false", "the settings are not read")
+        """Let out what was written before, and no more: a backup begins then, and copies, and cannot end."""
+        self.archive()
+        self.server.run("SELECT pg_create_restore_point('the last that is archived')")
+        last = self.ask("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
+        command = f'test ! %f ">" {last} && {backup_config.archive_command(STANZA)}'
+        self.serve(archive_command=command)
+        until(lambda: self.ask("SHOW archive_command") == command, "the settings are not read")
         try:
             yield
         finally:
