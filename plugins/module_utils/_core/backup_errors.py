@@ -28,14 +28,14 @@ _MEANINGS: Sequence[tuple[str, str]] = (
         "the repository belongs to another cluster: choose another backup_stanza or path",
     ),
     (
-        r"HostConnectError|unable to find primary|unable to get address|\[049\]|timeout after \d+ms waiting for",
+        r"HostConnectError|unable to get address|\[049\]|timeout after \d+ms waiting for",
         "the store does not answer: is it up, and its name right?",
     ),
     (
         r"ProtocolError|\[106\]|HTTP",
         "the store refused the request: see its answer; key, bucket and clock must be right",
     ),
-    (r"DbConnectError|\[056\]", "PostgreSQL does not answer on its socket: is it running?"),
+    (r"DbConnectError|unable to find primary|\[056\]", "PostgreSQL does not answer on its socket: is it running?"),
     (
         r"\[055\]|FileMissingError|missing stanza",
         "the repository is empty or lost: run playbook pgstead.ops.backup_setup",

@@ -17,7 +17,7 @@ from .world import FAR, MAJOR, SEGMENT_BYTES, World, until
 
 FILLED = """
 CREATE TABLE filler (id int PRIMARY KEY, words text);
-INSERT INTO filler SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 20000) i;
+INSERT INTO filler SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 6000) i;
 CREATE TABLE canary (name text);
 """
 
