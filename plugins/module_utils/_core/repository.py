@@ -107,6 +107,13 @@ def _faults(item: Any, where: str) -> list[Problem]:
 
 def _option_faults(item: Mapping[str, Any], kind: str, where: str) -> list[Problem]:
     options, storage = item.get("options") or {}, item.get("storage") or {}
+    shapeless = [
+        Problem(f"{where}.{place}", f"{value!r} is not a mapping")
+        for place, value in (("options", options), ("storage", storage))
+        if not isinstance(value, Mapping)
+    ]
+    if shapeless:
+        return shapeless
     known = [name.rstrip("!*") for name in _OPTIONS[kind]]
     problems = [
         Problem(f"{where}.options.{key}", f"is no option of {kind}; there are {', '.join(known) or 'none'}")

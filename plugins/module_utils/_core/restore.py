@@ -12,7 +12,7 @@ from typing import Any
 
 from .backup import Backup
 from .errors import Problem, SpecError
-from .wal import DEFAULT_SEGMENT_BYTES, segment
+from .wal import DEFAULT_SEGMENT_BYTES, SEGMENT_SIZES, segment
 
 KINDS = ("latest", "time", "name", "lsn")
 # What a standby or a recovery needs at least as high as the server that wrote the WAL: pg_controldata's words for it.
@@ -97,6 +97,15 @@ def _time(value: str, now: datetime) -> Target:
     return Target("time", f"{moment:%Y-%m-%d %H:%M:%S.%f}+00", moment)
 
 
+def segment_bytes(backups: Sequence[Backup]) -> int:
+    """Return how large the segments are in which these backups begin: name and LSN of one agree in one size only, unless it
+    lies at the very begin of a log; then the usual size.
+    """
+    begun = [(one.wal[0], lsn(one.lsn[0])) for one in backups if one.lsn[0]]
+    sizes = [size for size in SEGMENT_SIZES if all(int(name[16:], 16) == at % 2**32 // size for name, at in begun)]
+    return sizes[0] if len(sizes) == 1 else DEFAULT_SEGMENT_BYTES
+
+
 def timeline_ends(history: str) -> dict[int, int]:
     """Return at which LSN each former timeline was left, from the text of a .history file."""
     found = re.findall(r"^\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)", history, re.MULTILINE)
@@ -154,7 +163,8 @@ def _within(wanted: Target, reach: Reach) -> None:
                 f"{wanted} lies beyond the WAL of repository {reach.repository}, which ends with {reach.last_segment}"
             )
             raise SpecError([Problem("backup_restore_target", what)])
-    if wanted.moment and reach.last_arrived and wanted.moment > reach.last_arrived:
+    # arrivals are known to the second: what is newer by less than that may have arrived
+    if wanted.moment and reach.last_arrived and wanted.moment >= reach.last_arrived + timedelta(seconds=1):
         what = (
             f"{wanted} lies beyond the WAL of repository {reach.repository}: its last segment, {reach.last_segment}, was "
             f"archived at {reach.last_arrived:%Y-%m-%d %H:%M:%S}+00"
@@ -219,7 +229,8 @@ def stopping_point(lines: Sequence[str]) -> str:
 
 def why_it_ended(lines: Sequence[str]) -> str:
     """Return the FATAL lines of a server that did not come up, with what they mean."""
-    fatal = [line for line in lines if "FATAL" in line]
+    # not what a server says to those who connect meanwhile, as often as they do
+    fatal = [line for line in lines if "FATAL" in line and "the database system is" not in line]
     said = " ".join(" | ".join(_message(line) for line in fatal[-2:]).split())
     if "before configured recovery target was reached" in said:
         return f"the target lies beyond the WAL: {said}"

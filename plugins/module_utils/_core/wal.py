@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 DEFAULT_SEGMENT_BYTES = 16 * 2**20
+SEGMENT_SIZES = tuple(2**power for power in range(20, 31))  # what initdb --wal-segsize takes
 _NAME = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})")
 _DONE = re.compile(r"([0-9A-F]{24})(\.[0-9A-F]{8}\.backup)?")
 _ARCHIVED = re.compile(r"(?:.*/)?([0-9A-F]{24})-[0-9a-f]{40}(?:\.\w+)?")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from .._core.wal import archived
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 PROGRAM = "/usr/bin/pgbackrest"
+_LOCKED, _LOCK_SECONDS = 50, 30  # an exit code, and how long it is waited for
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,17 @@ class PgBackRest:
         self.call("check")
 
     def create(self) -> None:
-        """Create the stanza in every repository; one that is there already is looked at."""
-        self.call("stanza-create")
+        """Create the stanza in every repository; one that is there already is looked at.
+
+        Asynchronous archiving holds the same lock for moments: a busy server is no reason to fail.
+        """
+        deadline = time.monotonic() + _LOCK_SECONDS
+        code, out, err = self._call("stanza-create")
+        while code == _LOCKED and time.monotonic() < deadline:
+            time.sleep(0.2)
+            code, out, err = self._call("stanza-create")
+        if code != 0:
+            raise HostError(f"pgbackrest stanza-create: {explain(code, out + err)}")
 
 
 def _where(words: Sequence[str]) -> str:

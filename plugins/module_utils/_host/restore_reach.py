@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .._core.errors import HostError, Problem, SpecError
-from .._core.restore import Reach, Target, restore_point, timeline_ends
+from .._core.restore import Reach, Target, restore_point, segment_bytes, timeline_ends
 from .._core.wal import segment
 from .pgbackrest import PgBackRest
 from .server_log import ServerLog
@@ -21,7 +21,8 @@ def reach(engine: PgBackRest, data: Path, log: ServerLog, wanted: Target, label:
         raise HostError(f"repository {held.key} {held.fault}")
     segments = engine.arrivals(held.key, held.archive)
     last = max(segments, default="")
-    timeline = segment(last).timeline if last else 1
+    size = segment_bytes(held.backups)
+    timeline = segment(last, size).timeline if last else 1
     history = data / f"pg_wal/{timeline:08X}.history"
     found = Reach(
         repository=held.key,
@@ -30,6 +31,7 @@ def reach(engine: PgBackRest, data: Path, log: ServerLog, wanted: Target, label:
         last_arrived=segments.get(last),
         timeline=timeline,
         ends=timeline_ends(history.read_text()) if history.is_file() else ({} if timeline == 1 else None),
+        segment_bytes=size,
     )
     return (_named(wanted, log, label) if wanted.kind == "name" else wanted), found
 

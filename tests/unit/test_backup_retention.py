@@ -1,0 +1,92 @@
+"""Which of a repository's backups tiers keep, with all that they are made upon."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core.backup import Backup
+from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_retention import expired, reasons, wal_fulls
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError
+
+from .backup_world import NOW, backup
+
+DAY = timedelta(days=1)
+KEEP = {"hourly": DAY, "daily": 7 * DAY, "weekly": 14 * DAY, "monthly": timedelta(0)}
+YEARS = 20000
+
+
+def chain(day: float, name: str = "") -> list[Backup]:
+    """Return a full, a differential and an incremental backup, 24, 23 and 22 hours before so many days ago."""
+    full, diff, incr = (f"{name or f'{day:g}'}{letter}" for letter in "FDI")
+    hours = day * 24
+    return [
+        backup(full, "full", hours + 2),
+        backup(diff, "diff", hours + 1, needs=frozenset({full})),
+        backup(incr, "incr", hours, needs=frozenset({full, diff})),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("backups", "gone"),
+    [
+        ([], ()),
+        ([backup("only", hours=YEARS)], ()),
+        (chain(YEARS / 24), ()),  # the newest is an incremental one: all three stay
+        ([backup("old", hours=YEARS), *chain(1)], ("old",)),
+        # those above go with it
+        ([*chain(100), *chain(1)], ("100F",)),
+        # an hour of the last day is kept by any kind, a day by full or differential ones, a week by full ones
+        (
+            [backup("F", hours=9 * 24), backup("I", "incr", 3 * 24, needs=frozenset({"F"})), backup("new", hours=1)],
+            ("I",),
+        ),
+        ([backup("F", hours=9 * 24), backup("D", "diff", 3 * 24, needs=frozenset({"F"})), backup("new", hours=1)], ()),
+        ([backup("F", hours=30 * 24), backup("D", "diff", 3 * 24, needs=frozenset({"F"})), backup("new", hours=1)], ()),
+        ([backup("D", "diff", 10 * 24, needs=frozenset({"F"})), backup("F", hours=16 * 24), backup("new")], ("F",)),
+    ],
+)
+def test_what_goes(backups: list[Backup], gone: tuple[str, ...]) -> None:
+    assert expired(backups, KEEP, NOW) == gone
+
+
+@pytest.mark.parametrize("kind", ["full", "diff", "incr"])
+def test_the_last_good_one_stays_with_what_it_needs(kind: str) -> None:
+    base = backup("base", hours=YEARS + 2)
+    last = backup("last", kind, YEARS + 1, needs=frozenset({"base"} if kind != "full" else ()))
+    bad = [backup(f"bad {hours}", hours=YEARS - hours, good=False) for hours in range(3)]
+    found = reasons([base, last, *bad], KEEP, NOW)
+    assert "newest" in found["last"]
+    assert ("base" in found) is (kind != "full")
+
+
+def test_a_damaged_one_stays_until_a_good_one_follows() -> None:
+    bad = backup("bad", hours=2, good=False)
+    assert reasons([backup("old", hours=YEARS), bad], KEEP, NOW)["bad"] == ("damaged, and newer than any good one",)
+    assert expired([bad, backup("new", hours=1)], KEEP, NOW) == ("bad",)
+
+
+def test_a_long_chain_is_followed_to_its_begin() -> None:
+    found = [backup("0", hours=YEARS)]
+    found += [backup(str(n), "incr", YEARS - n, needs=frozenset({str(n - 1)})) for n in range(1, 6)]
+    assert expired(found, KEEP, NOW) == ()
+    assert "5 is made upon it" in reasons(found, KEEP, NOW)["0"]
+
+
+def test_what_is_made_upon_one_that_is_lost_is_no_endless_search() -> None:
+    one, two = backup("1", needs=frozenset({"2"})), backup("2", hours=2, needs=frozenset({"1", "lost"}))
+    assert set(reasons([one, two], KEEP, NOW)) == {"1", "2", "lost"}
+
+
+def test_a_clock_that_is_behind_expires_nothing() -> None:
+    with pytest.raises(HostError, match="the clock is behind"):
+        expired([backup("old", hours=YEARS), backup("ahead", hours=-1)], KEEP, NOW)
+
+
+@pytest.mark.parametrize(
+    ("hourly", "daily", "fulls"),
+    [(1, 30, 6), (1, 7, 2), (1, 8, 3), (1, 0, 2), (0, 1, 2), (20, 7, 4)],
+)
+def test_since_how_many_full_ones_the_wal_is_whole(hourly: int, daily: int, fulls: int) -> None:
+    assert wal_fulls({"hourly": hourly * DAY, "daily": daily * DAY}) == fulls

@@ -1,0 +1,307 @@
+"""Recovery targets: what is asked for, what can be reached, and from which backup."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import (
+    Reach,
+    Target,
+    choose,
+    lsn,
+    options,
+    restore_point,
+    segment_bytes,
+    stopping_point,
+    summary,
+    target,
+    timeline_ends,
+    too_small,
+    why_it_ended,
+)
+
+from .backup_world import NOW, backup, wal
+
+SECOND = timedelta(seconds=1)
+OLD, NEW = backup("old", hours=10, at=10), backup("new", hours=2, at=20)
+REACH = Reach(1, (OLD, NEW), wal(30), NOW - timedelta(minutes=1), 1, {})
+
+
+def at(hours: float, more: timedelta = timedelta(0)) -> Target:
+    return Target("time", "a time", NOW - timedelta(hours=hours) + more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("latest", "", Target("latest")),
+        ("name", " before release ", Target("name", "before release")),
+        ("lsn", "0/1a00028", Target("lsn", "0/1A00028", lsn=0x1A00028)),
+        ("lsn", "16/B374D848", Target("lsn", "16/B374D848", lsn=0x16B374D848)),
+    ],
+)
+def test_targets(kind: str, value: str, expected: Target) -> None:
+    assert target(kind, value, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("2026-03-15 11:00:00.123456+00", "2026-03-15 11:00:00.123456+00"),
+        ("2026-03-15 12:30:00+02:00", "2026-03-15 10:30:00.000000+00"),
+        ("2026-03-15T12:00:00Z", "2026-03-15 12:00:00.000000+00"),
+    ],
+)
+def test_a_time_is_said_in_utc_to_the_microsecond(value: str, text: str) -> None:
+    found = target("time", value, NOW)
+    assert found.value == text
+    assert found.moment is not None
+    assert f"{found.moment:%Y-%m-%d %H:%M:%S.%f%z}" == f"{text}00"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        ("immediate", "", "backup_restore_type: 'immediate' is not one of latest, time, name, lsn"),
+        ("latest", "now", "latest has no target"),
+        ("time", "", "a time is needed"),
+        ("name", "  ", "a name is needed"),
+        ("time", "yesterday", "'yesterday' is not a time as"),
+        ("time", "2026-03-15 11:00:00", "has no zone: add +00"),
+        ("time", "2026-03-15 12:00:00.000001+00", "is in the future: it is 2026-03-15 12:00:00+00"),
+        ("lsn", "0x1A00028", "is not an LSN"),
+        ("lsn", "0/1A000281A", "is not an LSN"),
+        ("name", "é" * 32, "is not the name of a restore point"),
+        ("name", "a\nb", "is not the name of a restore point"),
+    ],
+)
+def test_what_is_no_target(kind: str, value: str, words: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        target(kind, value, NOW)
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "label", "expected"),
+    [
+        (Target("latest"), "", "new"),
+        (Target("latest"), "old", "old"),
+        (at(1), "", "new"),
+        (at(2, SECOND), "", "new"),
+        (at(2, SECOND - timedelta(microseconds=1)), "", "old"),  # it may have ended later in that second
+        (at(2), "", "old"),
+        (at(1), "old", "old"),
+        (Target("lsn", "0/14000138", lsn=lsn(NEW.lsn[1])), "", "new"),
+        (Target("lsn", "0/14000137", lsn=lsn(NEW.lsn[1]) - 1), "", "old"),
+        (Target("name", "canary", lsn=lsn("0/B000028")), "", "old"),
+        (Target("name", "not in the log"), "old", "old"),
+    ],
+)
+def test_the_backup_to_begin_with(wanted: Target, label: str, expected: str) -> None:
+    assert choose(wanted, REACH, label).label == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reach", "label", "words"),
+    [
+        (at(10), REACH, "", "lies before the end of the oldest backup that could lead there, old, which ended at"),
+        (Target("lsn", "0/1", lsn=1), REACH, "", "lies before the end of the oldest backup"),
+        (at(5), REACH, "new", "lies before the end of the oldest backup that could lead there, new"),
+        (at(0), REACH, "", f"lies beyond the WAL of repository 1: its last segment, {wal(30)}, was archived at"),
+        (at(0), REACH, "old", "lies beyond the WAL"),
+        (
+            Target("lsn", "0/1F000000", lsn=31 * 2**24),
+            REACH,
+            "",
+            f"beyond the WAL of repository 1, which ends with {wal(30)}",
+        ),
+        (at(1), replace(REACH, last_segment=""), "", "repository 1 has no archived WAL"),
+        (Target("latest"), replace(REACH, last_segment=""), "", "repository 1 has no archived WAL"),
+        (Target("latest"), replace(REACH, backups=()), "", "has no good backup to begin with"),
+        (Target("latest"), replace(REACH, backups=(replace(OLD, good=False),)), "", "has no good backup"),
+        (Target("latest"), REACH, "lost", "there is no backup lost in repository 1; there are old, new"),
+        (Target("latest"), replace(REACH, backups=()), "lost", "there are none"),
+    ],
+)
+def test_what_cannot_be_reached(wanted: Target, reach: Reach, label: str, words: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        choose(wanted, reach, label)
+    assert words in str(raised.value)
+
+
+def test_arrivals_are_known_to_the_second() -> None:
+    """A segment that arrived at 11:59:00.9 is listed with 11:59:00, and has what was committed at 11:59:00.5."""
+    arrived = NOW - timedelta(minutes=1)
+    almost = arrived + SECOND - timedelta(microseconds=1)
+    assert choose(Target("time", "", almost), REACH).label == "new"
+    with pytest.raises(SpecError, match="lies beyond the WAL"):
+        choose(Target("time", "", arrived + SECOND), REACH)
+
+
+def test_the_end_of_the_wal_in_small_segments() -> None:
+    """Segment 1FF of 1 MB ends at 0/20000000; read as one of 16 MB, it would be no segment at all."""
+    held = replace(OLD, lsn=("0/900028", "0/900138"))
+    reach = Reach(1, (held,), "0000000100000000000001FF", NOW, 1, {}, 2**20)
+    assert choose(Target("lsn", "", lsn=0x1FFFFFFF), reach).label == "old"
+    with pytest.raises(SpecError, match="lies beyond the WAL"):
+        choose(Target("lsn", "", lsn=0x20000000), reach)
+
+
+@pytest.mark.parametrize(
+    ("begun", "expected"),
+    [
+        ([("000000010000000000000019", "0/1900028")], 2**20),
+        ([("000000010000000000000019", "0/19000028")], 2**24),
+        ([("000000010000000500000001", "5/40000028")], 2**30),
+        ([("000000010000000500000000", "5/28")], 2**24),  # every size fits
+        ([("000000010000000500000000", "5/28"), ("000000010000000500000007", "5/1C00028")], 2**22),
+        ([("000000010000000000000019", "")], 2**24),  # pgBackRest before 2.36 does not say
+        ([], 2**24),
+    ],
+)
+def test_the_size_of_segments_is_what_name_and_lsn_agree_in(begun: list[tuple[str, str]], expected: int) -> None:
+    assert segment_bytes([backup("b", wal=(name, name), lsn=(at, at)) for name, at in begun]) == expected
+
+
+HISTORY = "1\t0/C000098\tno recovery target specified\n\n2\t0/16000000\tbefore 2026-03-14 10:00:00+00\n"
+
+
+def test_where_timelines_were_left() -> None:
+    assert timeline_ends(HISTORY) == {1: 0xC000098, 2: 0x16000000}
+    assert timeline_ends("") == {}
+
+
+@pytest.mark.parametrize(
+    ("backups", "ends", "expected"),
+    [
+        # made at 0/14000138 on timeline 1, which was left at 0/C000098 for timeline 2
+        ((OLD, NEW), {1: 0xC000098}, "old"),
+        ((OLD, NEW), {1: 0x15000000}, "new"),
+        ((OLD, NEW), None, "new"),  # no history at hand: recovery itself would refuse
+        ((OLD, backup("on it", hours=3, at=14, timeline=2)), {1: 0xC000098}, "on it"),
+        ((OLD, backup("aside", hours=3, at=14, timeline=3)), {1: 0xC000098}, "old"),
+        ((OLD, replace(NEW, lsn=("", ""))), {1: 0x7F000000}, "old"),
+    ],
+)
+def test_abandoned_timelines(backups: Any, ends: Any, expected: str) -> None:
+    reach = Reach(1, backups, wal(30, 2), NOW, 2, ends)
+    assert choose(Target("latest"), reach).label == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "timeline", "words"),
+    [
+        (Target("latest"), "", []),
+        (Target("latest"), "3", ["--target-timeline=3"]),
+        (Target("name", "a b"), "", ["--type=name", "--target=a b", "--target-action=promote"]),
+        (Target("lsn", "0/1"), "2", ["--target-timeline=2", "--type=lsn", "--target=0/1", "--target-action=promote"]),
+    ],
+)
+def test_words_for_pgbackrest(wanted: Target, timeline: str, words: list[str]) -> None:
+    assert options(wanted, timeline) == words
+
+
+CONTROL = """\
+max_connections setting:              200
+max_worker_processes setting:         8
+max_wal_senders setting:              10
+max_prepared_xacts setting:           5
+max_locks_per_xact setting:           64
+track_commit_timestamp setting:       off
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"max_connections": "200", "max_prepared_transactions": "5"}, []),
+        ({"max_connections": "500", "max_prepared_transactions": "5", "max_wal_senders": "10"}, []),
+        ({"max_connections": "199", "max_prepared_transactions": "5"}, ["max_connections"]),
+        ({}, ["max_connections", "max_prepared_transactions"]),
+        (
+            {
+                "max_connections": "200",
+                "max_wal_senders": "3",
+                "max_worker_processes": "4",
+                "max_locks_per_transaction": "10",
+            },
+            ["max_worker_processes", "max_wal_senders", "max_prepared_transactions", "max_locks_per_transaction"],
+        ),
+    ],
+)
+def test_settings_that_are_too_small(settings: dict[str, str], names: list[str]) -> None:
+    assert [fault.split(" is ")[0] for fault in too_small(CONTROL, settings)] == names
+
+
+def test_the_fault_has_both_values() -> None:
+    (fault,) = too_small("max_connections setting:   200\n", {"max_connections": "20"})
+    assert fault == "max_connections is 20 here, but the server that was backed up had 200"
+
+
+LINES = [
+    '2026-03-15 10:00:00 UTC [1] LOG:  restore point "canary" created at 0/A000090',
+    '{"message":"restore point \\"canary\\" created at 1/B000090","error_severity":"LOG"}',
+    '2026-03-15 10:02:00 UTC [1] LOG:  restore point "canary bird" created at 0/C000090',
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("canary", 0x10B000090), ("canary bird", 0xC000090), ("anary", None), ("canar.", None), ("", None)],
+)
+def test_a_restore_point_in_the_log(name: str, expected: int | None) -> None:
+    assert restore_point(LINES, name) == expected
+
+
+STOPPED = "recovery stopping before commit of transaction 748, time 2026-03-15 10:00:00.5+00"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([f"LOG:  {STOPPED}", "LOG:  redo done at 0/5000028 system usage"], STOPPED),
+        (["LOG:  redo done at 0/5000028 system usage: CPU"], "redo done at 0/5000028"),
+        ([f'{{"message":"{STOPPED}","error_severity":"LOG"}}'], STOPPED),
+        (["LOG:  ready"], ""),
+        ([], ""),
+    ],
+)
+def test_where_recovery_stopped(lines: list[str], expected: str) -> None:
+    assert stopping_point(lines) == expected
+
+
+BEYOND = "FATAL:  recovery ended before configured recovery target was reached"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([BEYOND], "the target lies beyond the WAL: "),
+        ([f'{{"error_severity":"FATAL","message":"{BEYOND[8:]}"}}'], "the target lies beyond the WAL: "),
+        (["FATAL:  recovery aborted because of insufficient parameter settings"], "this server has smaller settings"),
+        (
+            ["FATAL:  requested timeline 3 is not a child of this server's history"],
+            "the backup lies on a timeline that was left",
+        ),
+        (["FATAL:  could not open file"], "FATAL: could not open file"),
+        (["LOG:  database system is shut down"], ""),
+        # whoever asks whether it is up yet hears FATAL, too, and as often as they ask
+        ([BEYOND, *["FATAL:  the database system is in recovery mode"] * 3], "the target lies beyond the WAL: "),
+        ([BEYOND, *["FATAL:  the database system is shutting down"] * 9], "the target lies beyond the WAL: "),
+        (["FATAL:  the database system is starting up"], ""),
+    ],
+)
+def test_why_a_server_ended(lines: list[str], words: str) -> None:
+    found = why_it_ended(lines)
+    assert found.startswith(words)
+    assert bool(found) is bool(words)
+
+
+def test_the_summary_of_a_restore() -> None:
+    found = {"phases": {"fetch": 1.23}, "target": "latest", "backup": "B", "repository": 1, "stopped_at": ""}
+    assert summary(found) == "latest from B of 1: end of the WAL (fetch 1.2 s)"
