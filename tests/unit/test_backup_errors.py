@@ -56,7 +56,7 @@ def test_errors(code: int, output: str, meaning: str) -> None:
     assert (meaning in found) if meaning else found == "P00 ERROR: [001]: something new"
 
 
-def test_the_reason_on_the_lines_after_an_error_is_said_once_and_without_hints() -> None:
+def test_the_reason_after_an_errors_first_line() -> None:
     said = explain(42, f"P00   WARN: something else\n{SILENT}")
     assert said.startswith(
         "P00 ERROR: [042]: unable to load info file '/b/backup.info' or '/b/backup.info.copy': FileReadError"
