@@ -45,6 +45,7 @@ P00  ERROR: [042]: unable to load info file '/b/backup.info' or '/b/backup.info.
             "P00  ERROR: [028]: backup and archive info files exist but do not match",
             "The repository belongs to another",
         ),
+        (26, "P00  ERROR: [026]: actual checksum 'a' does not match expected checksum 'b'", "A file of the repository"),
         (56, "P00  ERROR: [056]: unable to find primary cluster - cannot proceed", "PostgreSQL does not answer"),
         (55, "P00  ERROR: [055]: unable to open missing file '/repo/archive.info'", "The repository is empty or lost"),
         (1, "P00  ERROR: [001]: something new", ""),
