@@ -45,6 +45,7 @@ P00  ERROR: [042]: unable to load info file '/b/backup.info' or '/b/backup.info.
             "P00  ERROR: [028]: backup and archive info files exist but do not match",
             "The repository belongs to another",
         ),
+        (26, "P00  ERROR: [026]: actual checksum 'a' does not match expected checksum 'b'", "A file of the repository"),
         (56, "P00  ERROR: [056]: unable to find primary cluster - cannot proceed", "PostgreSQL does not answer"),
         (55, "P00  ERROR: [055]: unable to open missing file '/repo/archive.info'", "The repository is empty or lost"),
         (1, "P00  ERROR: [001]: something new", ""),
@@ -56,7 +57,7 @@ def test_errors(code: int, output: str, meaning: str) -> None:
     assert (meaning in found) if meaning else found == "P00 ERROR: [001]: something new"
 
 
-def test_the_reason_on_the_lines_after_an_error_is_said_once_and_without_hints() -> None:
+def test_the_reason_after_an_errors_first_line() -> None:
     said = explain(42, f"P00   WARN: something else\n{SILENT}")
     assert said.startswith(
         "P00 ERROR: [042]: unable to load info file '/b/backup.info' or '/b/backup.info.copy': FileReadError"

@@ -64,10 +64,7 @@ def parse(text: str, stanza: str, keys: Sequence[int]) -> Holdings:
     Its exit code is 0 for a repository that is empty, lost, or encrypted with another key: each has a fault here.
     """
     try:
-        stanzas = json.loads(text, strict=False)  # bytes that were not decrypted are quoted as they are
-        if not isinstance(stanzas, list):
-            raise TypeError("no list of stanzas")
-        listed = [item for item in stanzas if item["name"] == stanza]
+        listed = [item for item in _stanzas(text) if item["name"] == stanza]
         if not listed:
             return Holdings(stanza, tuple(Held(key, _missing(stanza)) for key in keys))
         raw = listed[0]
@@ -75,6 +72,13 @@ def parse(text: str, stanza: str, keys: Sequence[int]) -> Holdings:
         return Holdings(stanza, tuple(_held(raw, key) for key in keys), busy)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise HostError(f"pgbackrest info says what is not understood ({error!r}): {_clean(text)[:300]!r}") from error
+
+
+def _stanzas(text: str) -> list[Mapping[str, Any]]:
+    stanzas = json.loads(text, strict=False)  # bytes that were not decrypted are quoted as they are
+    if not isinstance(stanzas, list):
+        raise TypeError("no list of stanzas")
+    return stanzas
 
 
 def _missing(stanza: str) -> str:

@@ -20,7 +20,7 @@ _MEANINGS: Sequence[tuple[str, str]] = (
     (r"CryptoError|FormatError", "the repository was written with another cipher_passphrase, or the file is damaged"),
     (r"\[082\]", "WAL did not reach the repository in time: see archiving (pgstead run check_archiving)"),
     (
-        r"ChecksumError|\[029\]",
+        r"ChecksumError|\[029\]|does not match expected checksum",
         "a file of the repository is damaged: take another backup or repository, and make a full one",
     ),
     (

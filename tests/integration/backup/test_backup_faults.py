@@ -63,7 +63,7 @@ def test_a_flipped_bit_is_found_with_its_backup(world: World) -> None:
             second.fetch(backup, target("latest", "", datetime.now(UTC)))
 
 
-def test_a_missing_segment_is_found_where_pgbackrest_sees_none(world: World) -> None:
+def test_a_missing_segment_is_found(world: World) -> None:
     middle = world.archive()
     for _ in range(2):
         world.archive()
@@ -107,7 +107,7 @@ def other_configuration(place: Path) -> tuple[str, str]:
     return f"--config={place / 'pgbackrest.conf'}", f"--config-include-path={place / 'conf.d'}"
 
 
-def test_a_lost_repository_is_named_and_the_other_one_gets_its_backup(world: World) -> None:
+def test_a_lost_repository_is_named(world: World) -> None:
     with gone(world.place / "near"):
         (fault,) = world.survey().faults
         assert fault.startswith("near: has no stanza main: run playbook"), "a lost repository was not named"
@@ -126,7 +126,7 @@ def test_a_clock_that_is_behind_expires_nothing(world: World) -> None:
     assert before < {one.label for one in world.engine().info().backups}
 
 
-def test_a_host_that_is_too_small_is_named_before_the_start(world: World) -> None:
+def test_a_host_that_is_too_small_is_named(world: World) -> None:
     wanted, backup = world.choose(NEAR, "latest")
     with restored(world) as second:
         second.fetch(backup, wanted)

@@ -36,7 +36,7 @@ def labels(world: World, key: int) -> set[str]:
     return {one.label for one in world.engine(key).info().backups}
 
 
-def test_a_backup_that_is_killed_counts_as_nothing_and_the_next_one_is_whole(world: World) -> None:
+def test_a_backup_that_is_killed_counts_as_nothing(world: World) -> None:
     known = labels(world, NEAR)
     hears, says = multiprocessing.Pipe(duplex=False)
     job = multiprocessing.get_context("fork").Process(target=lambda: says.send(world.job("full")))
@@ -61,7 +61,7 @@ def test_a_backup_that_is_killed_counts_as_nothing_and_the_next_one_is_whole(wor
         assert second.rows() == {"before", "after"}
 
 
-def test_of_two_backups_at_once_the_second_is_skipped_and_the_first_is_whole(world: World) -> None:
+def test_of_two_backups_at_once_the_second_is_skipped(world: World) -> None:
     known = labels(world, NEAR)
     words = [PROGRAM, f"--stanza={STANZA}", f"--repo={NEAR}", "--type=full", "backup"]
     with world.not_archiving():
@@ -105,9 +105,7 @@ def small(world: World) -> Iterator[dict[str, Any]]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def test_a_repository_without_room_is_named_and_the_other_one_gets_its_backup(
-    world: World, small: dict[str, Any]
-) -> None:
+def test_a_repository_without_room_is_named(world: World, small: dict[str, Any]) -> None:
     """The upload is cut off where the room ends: nothing of it counts, and with room the next one is whole."""
     verdict = world.job("full", small)
     assert verdict.status == "failed"
@@ -139,7 +137,7 @@ def test_an_archive_without_room_is_named_and_catches_up(world: World, small: di
     assert world.survey().faults == (), "a segment went missing while there was no room"
 
 
-def test_expiry_leaves_the_last_good_backup_of_every_repository(world: World) -> None:
+def test_expiry_leaves_the_last_good_backup(world: World) -> None:
     """With a clock ten years on, every tier is over."""
     assert world.job("diff").status == "ok"
     verdict = world.job("full", now=datetime.now(UTC) + timedelta(days=3650))

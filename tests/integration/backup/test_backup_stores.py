@@ -58,10 +58,9 @@ def store(kind: str, certificate: Path) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [("silent", "The store does not answer"), ("refusing", "The store refused the request")],
+    ids=["silent", "refusing"],
 )
-def test_a_store_of_no_use_is_named_and_the_other_repository_gets_its_backup(
-    world: World, certificate: Path, kind: str, words: str
-) -> None:
+def test_a_store_of_no_use_is_named(world: World, certificate: Path, kind: str, words: str) -> None:
     with store(kind, certificate) as raw:
         third = world.repository("store", Path("/pgbackrest"), **raw)
         with world.third(third, QUICK):
