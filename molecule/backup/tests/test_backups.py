@@ -137,20 +137,6 @@ def test_a_repository_that_cannot_be_used_is_refused_before_anything_is_touched(
     assert play(playbook="pgstead.ops.backup_setup").code == 0
 
 
-@pytest.mark.parametrize("store_down", ["s3"])
-def test_a_store_that_is_down_keeps_no_other_from_its_backup(server: Server, store: Any, store_down: str) -> None:
-    store.check_output(f"systemctl stop {store_down}")
-    try:
-        entry = job(server, "backup_incr")
-    finally:
-        store.check_output(f"systemctl start {store_down}")
-    assert entry["status"] == "failed"
-    assert entry["reason"].startswith(f"{store_down}: "), entry["reason"]
-    made = entry["facts"]["repositories"]
-    assert [name for name, one in made.items() if "error" in one] == [store_down]
-    assert job(server, "backup_incr")["status"] == "ok"
-
-
 def test_a_backup_now_by_playbook() -> None:
     run = play(playbook="pgstead.ops.backup", backup_type="diff")
     assert (run.code, run.changed) == (0, dict.fromkeys(VERSIONS, 1)), run.output

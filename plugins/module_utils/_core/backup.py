@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from .backup_errors import explain
 from .errors import HostError
 
 KINDS = ("full", "diff", "incr")
@@ -117,7 +118,7 @@ def _fault(stanza: str, status: Mapping[str, Any] | None) -> str:
         return f"{_missing(stanza)} ({message})"
     if "CryptoError" in message or "FormatError" in message:
         return f"cannot be decrypted: its cipher_passphrase is not the one that it was made with, or the file is damaged ({message[:200]})"
-    return f"cannot be used: {message[:400]}"
+    return f"cannot be used: {explain(status['code'], message)}"
 
 
 def _clean(text: str) -> str:

@@ -61,7 +61,12 @@ def sections(engine: Engine, repositories: Sequence[Repository]) -> dict[str, tu
         Option("archive-async", "y", "segments wait for no round trip to a store"),
         Option("start-fast", "y", "a backup does not wait for the next checkpoint"),
         Option("delta", "y", "files are compared by checksum, not by time"),
-        Option("archive-timeout", "120", "a backup whose WAL does not arrive has failed"),
+        Option(
+            "io-timeout",
+            "20",
+            "a store that is down is tried three times, and holds the WAL for the others up meanwhile",
+        ),
+        Option("archive-timeout", "300", "a backup whose WAL does not arrive has failed"),
         Option("expire-auto", "n", "pgstead expires, after it has seen that the new backup is good"),
     ]
     if engine.queue_max:

@@ -67,7 +67,7 @@ def test_a_store_of_no_use_is_named(world: World, certificate: Path, kind: str, 
             verdict = world.job("full", third)
             near, away = world.engine(NEAR, THIRD).info().held
     assert verdict.status == "failed"
-    assert verdict.reason.startswith("store: pgbackrest backup, repo3: "), "the store was not named"
+    assert verdict.reason.startswith("store: cannot be used: "), "the store was not named"
     assert words in verdict.reason, "what is wrong with the store was not named"
     assert "near" not in verdict.reason
     assert verdict.facts["repositories"]["near"]["label"] == world.newest(NEAR).label
