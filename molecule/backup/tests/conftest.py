@@ -21,6 +21,11 @@ def both() -> list[Server]:
 
 
 @pytest.fixture
+def store() -> testinfra.host.Host:
+    return testinfra.get_host("docker://pgstead-backup-store")
+
+
+@pytest.fixture
 def spoiled(server: Server) -> Iterator[str]:
     """Give a copy of the jobs' configuration that a test may spoil."""
     path = "/etc/pgstead/spoiled.json"
