@@ -1,6 +1,6 @@
 """See that each safety check is guarded: take it out of a copy of the checkout, and demand that its test fails.
 
-`mutations.yml` lists them. A test counts as a guard only if it passes as things are, and fails (is not broken, nor cut off)
+`mutations.yml` and `mutations-backup.yml` list them. A test counts as a guard only if it passes as things are, and fails (is not broken, nor cut off)
 without the check. Run by `scripts/test mutations`; by hand `python tests/mutations.py WORD`, for those with the word in
 their sentence or file.
 """
@@ -25,7 +25,7 @@ from xml.etree import ElementTree
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-LIST = ROOT / "tests/mutations.yml"
+LISTS = sorted((ROOT / "tests").glob("mutations*.yml"))
 PLACE = "ansible_collections/pgstead/ops"
 PROCESSES = 2
 RUN_SECONDS = 300
@@ -79,6 +79,11 @@ def read(raw: Any) -> list[Mutation]:
             raise ValueError(f"entry {number} ({item['check']}) has a value that is no text")
         found.append(Mutation(*(item[key] for key in KEYS)))
     return found
+
+
+def every() -> list[Mutation]:
+    """Return the mutations of all lists. Raises ValueError."""
+    return [mutation for path in LISTS for mutation in read(yaml.safe_load(path.read_text(encoding="utf-8")))]
 
 
 def mutated(mutation: Mutation, tree: Path) -> str:
@@ -225,9 +230,9 @@ def files_of(root: Path) -> list[str]:
 
 def main(words: Sequence[str]) -> int:
     try:
-        listed = read(yaml.safe_load(LIST.read_text(encoding="utf-8")))
+        listed = every()
     except (ValueError, yaml.YAMLError) as error:
-        print(f"{LIST}: {error}", file=sys.stderr)
+        print(f"tests/mutations*.yml: {error}", file=sys.stderr)
         return 2
     chosen = [each for each in listed if all(word in f"{each.check} {each.file}" for word in words)]
     if not chosen:

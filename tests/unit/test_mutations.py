@@ -6,24 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.pgstead.ops.tests.mutations import (
     CAUGHT,
-    LIST,
     ROOT,
     Mutation,
     Result,
     Run,
     Worker,
     carry_out,
+    every,
     line,
     mutated,
     read,
     verdict,
 )
 
-LISTED = read(yaml.safe_load(LIST.read_text(encoding="utf-8")))
+LISTED = every()
 SECONDS = 120
 
 
