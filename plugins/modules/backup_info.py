@@ -41,7 +41,7 @@ EXAMPLES = r"""
 RETURN = r"""
 repositories:
   description: What each repository holds - C(name), C(type), C(offsite), C(newest) by kind with its age, C(backups), C(wal),
-    C(stored) bytes, C(faults).
+    C(stored) bytes, C(faults), and C(unusable), which says why it cannot be read, or is empty.
   type: list
   elements: dict
   returned: success

@@ -18,7 +18,18 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.version import V
 
 SOURCES = Path(__file__).resolve().parents[1] / "module_utils"
 # Whole packages, and of _host what does not need Ansible
-_HOST = ("__init__", "files", "programs", "pgbackrest", "host_copy", "storage", "backup_survey", "poolers", "dump_*")
+_HOST = (
+    "__init__",
+    "files",
+    "lock",
+    "programs",
+    "pgbackrest",
+    "host_copy",
+    "storage",
+    "backup_survey",
+    "poolers",
+    "dump_*",
+)
 PACKAGES = ("_agent/*.py", "_core/*.py", "_pg/*.py", *(f"_host/{name}.py" for name in _HOST))
 # isolated: neither the caller's environment nor the working directory decides what is imported
 _INTERPRETER = b"#!/usr/bin/python3 -I\n"

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.pgstead.ops.plugins.module_utils._agent.lock import lock
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.run import run
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.supervise import within
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config, JobConfig
@@ -22,6 +21,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.job import Verdi
 from ansible_collections.pgstead.ops.plugins.module_utils._host import dump_take
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_remote import Store
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_work import give
+from ansible_collections.pgstead.ops.plugins.module_utils._host.lock import lock
 
 from .conftest import USER
 from .dump_world import COUNTS, DATABASE, World, database, key, remote, restored, surveyed

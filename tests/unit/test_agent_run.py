@@ -19,7 +19,6 @@ import pytest
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import audit_partitions, command, memory, publish
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import run as running
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.jobs import Job
-from ansible_collections.pgstead.ops.plugins.module_utils._agent.lock import lock
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.run import run
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.state import keep, latest, load
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.supervise import within
@@ -27,6 +26,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config imp
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import ConnectionFailed, HostError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.job import Verdict
 from ansible_collections.pgstead.ops.plugins.module_utils._core.metrics import Metric
+from ansible_collections.pgstead.ops.plugins.module_utils._host.lock import lock
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.audit_partition import PartitionReport
 
 USER = pwd.getpwuid(os.geteuid()).pw_name

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .._core.agent_config import Config
 from .._core.backup_job import BackupSettings, Made, conclude_backup, new_backup, settings
-from .._core.backup_retention import expired
+from .._core.backup_retention import expired, wal_fulls
 from .._core.errors import HostError
 from .._core.job import Verdict
 from .._host import host_copy
@@ -20,6 +20,7 @@ from .._host.pgbackrest import PgBackRest
 from .._host.programs import run as run_program
 
 HOST_FILES = "host files"
+BUSY = "another backup is under way, started by something else"
 
 
 def run(_config: Config, raw: Mapping[str, Any]) -> Verdict:
@@ -34,9 +35,9 @@ def make(engine: PgBackRest, told: BackupSettings, now: Callable[[], datetime]) 
     found = [*_keep_host_files(engine, told)]
     for key in told.keys:
         one = _one(engine, told, key, now)
-        if one is None:
-            return Verdict("skipped", f"another backup of stanza {told.stanza} is under way, started by something else")
-        found.append(one)
+        if one is None and not found:
+            return Verdict("skipped", f"{told.stanza}: {BUSY}")
+        found.append(one or Made(told.repository(key).name, error=BUSY))
     return conclude_backup(found, told.kind)
 
 
@@ -62,16 +63,17 @@ def _one(engine: PgBackRest, told: BackupSettings, key: int, now: Callable[[], d
             after = engine.info(key)
             made.backup, made.error = new_backup(before, after, key)
         if not made.error:
-            _expire(engine, key, expired(after.backups, told.keep, now()), made)
+            _expire(engine, told, key, made, now())
     except HostError as error:
         made.error = f"{made.backup.label} was made, but: {error}" if made.backup else str(error)
     made.seconds = time.monotonic() - since
     return made
 
 
-def _expire(engine: PgBackRest, key: int, labels: Sequence[str], made: Made) -> None:
+def _expire(engine: PgBackRest, told: BackupSettings, key: int, made: Made, now: datetime) -> None:
     """Remove what no tier keeps, then the WAL that nothing needs."""
-    for label in labels:
+    there = engine.info(key).backups
+    for label in expired(there, told.keep, now):
         engine.expire(key, label)
         made.expired.append(label)
-    engine.expire(key)
+    engine.expire_wal(key, wal_fulls(there, told.wal, now))

@@ -20,8 +20,8 @@ from .._core.memory import Memory
 from .._core.metrics import Metric
 from .._core.notify import State
 from .._host.files import Wanted, write
+from .._host.lock import lock
 from .journal import note
-from .lock import lock
 
 NOTICES, SCHEDULES = "notifications.json", "schedules.json"
 Known = TypeVar("Known")

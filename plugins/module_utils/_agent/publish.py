@@ -19,8 +19,8 @@ from .._core.memory import measured
 from .._core.metrics import Metric, exposition, undelivered
 from .._core.notify import Notice, State
 from .._core.notify_spec import Policy
+from .._host.lock import lock
 from .journal import note
-from .lock import lock
 from .memory import NOTICES, place, recall, remember, save
 from .senders import mail, post
 from .state import receivers

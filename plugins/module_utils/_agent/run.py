@@ -17,9 +17,9 @@ from .._core import job
 from .._core.agent_config import Config, JobConfig
 from .._core.errors import Problem, SpecError
 from .._core.job import Verdict
+from .._host.lock import lock
 from .jobs import JOBS, Job
 from .journal import note
-from .lock import lock
 from .publish import publish
 from .state import keep
 from .supervise import within

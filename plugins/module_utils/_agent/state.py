@@ -17,7 +17,7 @@ from .._core.agent_config import Config
 from .._core.errors import HostError, Problem, SpecError
 from .._core.notify_spec import Policy
 from .._host.files import Wanted, write
-from .lock import lock
+from .._host.lock import lock
 
 REMEDY = "run playbook pgstead.ops.agent, which writes it"
 Parsed = TypeVar("Parsed")

@@ -43,7 +43,6 @@ class Engine:
     processes: int
     compression: str
     compression_level: int
-    wal_fulls: int  # the WAL since so many full backups is kept whole
     queue_max: str = ""
 
 
@@ -90,7 +89,7 @@ def _storage(engine: Engine) -> list[tuple[str, str, str]]:
         ("retention-full-type", "count", "backup_retention is applied by pgstead"),
         ("retention-full", str(KEEP_ALL), "backup_retention is applied by pgstead"),
         ("retention-archive-type", "full", ""),
-        ("retention-archive", str(engine.wal_fulls), "any point in time since so many full backups"),
+        ("retention-archive", str(KEEP_ALL), ""),
     ]
     if engine.version >= SINCE["block"]:
         found.insert(1, ("block", "y", "only what changed of a large file is stored again"))

@@ -18,6 +18,9 @@ _MEANINGS: Sequence[tuple[str, str]] = (
         "a disk is full: make room there (docs/backup.md, full disks); nothing was lost by this",
     ),
     (r"CryptoError|FormatError", "the repository was written with another cipher_passphrase, or the file is damaged"),
+    (r"\[106\]", "the clock or its zone was changed: see timedatectl, then run this again"),
+    (r"\[073\]", "the repository's directory is not there: is it mounted?"),
+    (r"\[062\]", "somebody has stopped the stanza: `pgbackrest --stanza=NAME start` as postgres lets it go on"),
     (r"\[082\]", "WAL did not reach the repository in time: see archiving (pgstead run check_archiving)"),
     (
         r"ChecksumError|\[029\]|does not match expected checksum",
@@ -32,7 +35,7 @@ _MEANINGS: Sequence[tuple[str, str]] = (
         "the store does not answer: is it up, and its name right?",
     ),
     (
-        r"ProtocolError|\[106\]|HTTP",
+        r"ProtocolError|\[039\]|\[101\]|\[105\]|HTTP",
         "the store refused the request: see its answer; key, bucket and clock must be right",
     ),
     (r"DbConnectError|unable to find primary|\[056\]", "PostgreSQL does not answer on its socket: is it running?"),

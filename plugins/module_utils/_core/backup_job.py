@@ -32,7 +32,7 @@ _TIERS: Key = (
 _COMMON: Mapping[str, Key] = {
     "stanza": TEXT,
     "repositories": (lambda value: isinstance(value, list) and bool(value), "a list with at least one repository"),
-    "wal_fulls": whole(1, 9999999),
+    "wal_seconds": whole(1, _MOST_SECONDS),
     "data_directory": PATH,
     "host_files": (lambda value: isinstance(value, list), "a list of paths"),
     "objectives": MAPPING,
@@ -58,7 +58,7 @@ class BackupSettings:
 
     stanza: str
     repositories: tuple[RepositoryName, ...]
-    wal_fulls: int
+    wal: timedelta  # so far back any moment can be reached
     data_directory: str
     host_files: tuple[str, ...]
     age: timedelta
@@ -88,7 +88,7 @@ def settings(raw: Mapping[str, Any], *, makes: bool) -> BackupSettings:
     return BackupSettings(
         stanza=raw["stanza"],
         repositories=tuple(RepositoryName(**item) for item in raw["repositories"]),
-        wal_fulls=raw["wal_fulls"],
+        wal=timedelta(seconds=raw["wal_seconds"]),
         data_directory=raw["data_directory"],
         host_files=tuple(raw["host_files"]),
         age=timedelta(seconds=raw["objectives"]["age_seconds"]),

@@ -91,7 +91,6 @@ def engine(declared: BackupSpec, version: tuple[int, int]) -> Engine:
         processes=declared.processes,
         compression=declared.compression,
         compression_level=declared.compression_level,
-        wal_fulls=declared.wal_fulls,
         queue_max=declared.queue_max,
     )
 

@@ -66,6 +66,7 @@ class Report:
             "type": one.repository.type,
             "offsite": one.repository.offsite,
             "faults": list(one.faults),
+            "unusable": one.held.fault,
             "wal": list(one.held.wal or ()),
             "segments": one.segments,
             "newest": {kind: self._newest(one.held.backups, kind) for kind in KINDS},

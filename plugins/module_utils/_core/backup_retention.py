@@ -8,13 +8,15 @@ one, an hour as any. Whatever a kept backup is made upon is kept with it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from .backup import Backup, newest
+from .errors import HostError
 from .retention import Point, kept
 
+# So long without a backup, and expiry waits for a second one.
+LEAP = timedelta(days=30)
 _STANDS_FOR: Mapping[str, tuple[str, ...]] = {
     "hourly": ("full", "diff", "incr"),
     "daily": ("full", "diff"),
@@ -53,14 +55,33 @@ def _closure(label: str, needs: Mapping[str, frozenset[str]]) -> set[str]:
 
 
 def expired(backups: Sequence[Backup], keep: Mapping[str, timedelta], now: datetime) -> tuple[str, ...]:
-    """Return the labels to expire, oldest first, without those that go with another one. Raises HostError."""
+    """Return the labels to expire, oldest first, without those that go with another one.
+
+    Raises HostError where the clock is behind; and where it may be ahead, so that nearly everything looks old at once.
+    """
     staying = reasons(backups, keep, now)
     going = [one for one in sorted(backups, key=lambda one: one.stopped) if one.label not in staying]
+    good = sorted((one.stopped for one in backups if one.good), reverse=True)
+    if len(good) > 1 and good[0] - good[1] > LEAP and 2 * len(going) > len(backups):
+        raise HostError(
+            f"{len(going)} of {len(backups)} backups look expired, for there was none between {good[1]:%Y-%m-%d} and "
+            f"{good[0]:%Y-%m-%d}: is the clock ahead? It says {now:%Y-%m-%d %H:%M} UTC. Nothing was expired; the run after the "
+            "next backup will, if that is right"
+        )
     labels = {one.label for one in going}
     return tuple(one.label for one in going if not one.needs & labels)
 
 
-def wal_fulls(keep: Mapping[str, timedelta], days_between: int = 7) -> int:
-    """Return since how many full backups the WAL is kept whole: so that any moment of the daily tier can be reached."""
-    days = max(keep["daily"], keep["hourly"]) / timedelta(days=1)
-    return math.ceil(days / days_between) + 1
+def wal_window(keep: Mapping[str, timedelta]) -> timedelta:
+    """Return how far back any moment can be reached: the daily tier's time."""
+    return max(keep["daily"], keep["hourly"])
+
+
+def wal_fulls(backups: Sequence[Backup], window: timedelta, now: datetime) -> int:
+    """Return since how many full backups of a repository the WAL is kept whole, as pgBackRest counts: from the newest good
+    one that is older than the window, however many were made since.
+    """
+    fulls = [one for one in backups if one.kind == "full"]
+    older = [one.stopped for one in fulls if one.good and one.stopped <= now - window]
+    begin = max(older, default=None)
+    return max(1, sum(begin is None or one.stopped >= begin for one in fulls))

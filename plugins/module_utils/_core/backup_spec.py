@@ -48,8 +48,8 @@ class BackupSpec:
     archive_age: timedelta
 
     @property
-    def wal_fulls(self) -> int:
-        return backup_retention.wal_fulls(self.keep)
+    def wal_window(self) -> timedelta:
+        return backup_retention.wal_window(self.keep)
 
     def job(self, host_files: tuple[str, ...]) -> dict[str, Any]:
         """Return what every job of physical backups is told (_core/backup_job.py reads it)."""
@@ -59,7 +59,7 @@ class BackupSpec:
                 asdict(RepositoryName(one.key, one.name, one.type, one.offsite, one.path, one.host))
                 for one in self.repositories
             ],
-            "wal_fulls": self.wal_fulls,
+            "wal_seconds": int(self.wal_window.total_seconds()),
             "data_directory": self.data_directory,
             "host_files": list(host_files),
             "objectives": {

@@ -58,7 +58,7 @@ class Repository:
 def repositories(raw: Any, where: str = "backup_repositories") -> tuple[tuple[Repository, ...], list[Problem]]:
     """Read the declared repositories; the first one is repo1. Returns them with everything that is wrong."""
     if not isinstance(raw, Sequence) or isinstance(raw, str):
-        return (), [Problem(where, f"{raw!r} is not a list of repositories")]
+        return (), [Problem(where, f"is a {type(raw).__name__}, not a list of repositories")]
     if len(raw) > MOST_REPOSITORIES:
         return (), [Problem(where, f"has {len(raw)} repositories; pgBackRest takes {MOST_REPOSITORIES}")]
     found, problems = [], []
@@ -108,7 +108,7 @@ def _faults(item: Any, where: str) -> list[Problem]:
 def _option_faults(item: Mapping[str, Any], kind: str, where: str) -> list[Problem]:
     options, storage = item.get("options") or {}, item.get("storage") or {}
     shapeless = [
-        Problem(f"{where}.{place}", f"{value!r} is not a mapping")
+        Problem(f"{where}.{place}", f"is a {type(value).__name__}, not a mapping")
         for place, value in (("options", options), ("storage", storage))
         if not isinstance(value, Mapping)
     ]

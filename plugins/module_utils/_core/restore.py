@@ -12,7 +12,7 @@ from typing import Any
 
 from .backup import Backup
 from .errors import Problem, SpecError
-from .wal import DEFAULT_SEGMENT_BYTES, SEGMENT_SIZES, segment
+from .wal import DEFAULT_SEGMENT_BYTES, SEGMENT_SIZES, absent, gaps, segment
 
 KINDS = ("latest", "time", "name", "lsn")
 # What a standby or a recovery needs at least as high as the server that wrote the WAL: pg_controldata's words for it.
@@ -46,11 +46,15 @@ class Reach:
 
     repository: int
     backups: tuple[Backup, ...]
-    last_segment: str = ""
-    last_arrived: datetime | None = None  # when the last segment was archived
+    segments: tuple[str, ...] = ()  # all that are archived up to the timeline that recovery follows
+    last_arrived: datetime | None = None  # when the last of them was archived
     timeline: int = 1
     ends: Mapping[int, int] | None = None
     segment_bytes: int = DEFAULT_SEGMENT_BYTES
+
+    @property
+    def last_segment(self) -> str:
+        return max(self.segments, default="")
 
 
 def lsn(text: str) -> int:
@@ -131,6 +135,7 @@ def choose(wanted: Target, reach: Reach, label: str = "") -> Backup:
                 ]
             )
         usable = found
+    usable = [one for one in usable if segment(one.wal[0], reach.segment_bytes).timeline <= reach.timeline]
     if not usable:
         raise SpecError(
             [Problem("backup_restore_repository", f"repository {reach.repository} has no good backup to begin with")]
@@ -148,7 +153,27 @@ def choose(wanted: Target, reach: Reach, label: str = "") -> Backup:
                 )
             ]
         )
-    return max(before, key=lambda one: one.stopped)
+    chosen = max(before, key=lambda one: one.stopped)
+    _whole(wanted, chosen, reach)
+    return chosen
+
+
+def _whole(wanted: Target, chosen: Backup, reach: Reach) -> None:
+    """Refuse a way with a gap: recovery would end at it, and open the server as if that had been asked for."""
+    size = reach.segment_bytes
+    since = segment(chosen.wal[0], size).number
+    missing = [(name, name) for name in absent(chosen.wal, reach.segments, size)]
+    missing += gaps([chosen.wal[0], *(name for name in reach.segments if segment(name, size).number >= since)], size)
+    if wanted.lsn is not None:  # what is missing beyond it is not needed
+        missing = [(first, last) for first, last in missing if segment(first, size).number * size <= wanted.lsn]
+    if not missing:
+        return
+    first, last = missing[0]
+    what = (
+        f"WAL {first if first == last else f'{first} to {last}'} is missing in repository {reach.repository}: from backup "
+        f"{chosen.label}, recovery would end before it. Choose another repository, an earlier lsn, or another backup_restore_set"
+    )
+    raise SpecError([Problem("backup_restore_repository", what)])
 
 
 def _within(wanted: Target, reach: Reach) -> None:
@@ -210,12 +235,11 @@ def too_small(controldata: str, settings: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def restore_point(lines: Sequence[str], name: str) -> int | None:
-    """Return the LSN of a named restore point from lines of the server's log, the last one of that name."""
+def restore_points(lines: Sequence[str], name: str) -> tuple[int, ...]:
+    """Return the LSNs of the restore points of a name from lines of the server's log, in order of the lines."""
     quoted = re.escape(name.replace("\\", "\\\\").replace('"', '\\"'))
     pattern = re.compile(rf'restore point \\?"{quoted}\\?" created at ([0-9A-F]+/[0-9A-F]+)')
-    found = [match[1] for line in lines if (match := pattern.search(line))]
-    return lsn(found[-1]) if found else None
+    return tuple(lsn(match[1]) for line in lines if (match := pattern.search(line)))
 
 
 def stopping_point(lines: Sequence[str]) -> str:
@@ -230,7 +254,8 @@ def stopping_point(lines: Sequence[str]) -> str:
 def why_it_ended(lines: Sequence[str]) -> str:
     """Return the FATAL lines of a server that did not come up, with what they mean."""
     # not what a server says to those who connect meanwhile, as often as they do
-    fatal = [line for line in lines if "FATAL" in line and "the database system is" not in line]
+    wanted = ("FATAL", "insufficient parameter settings")
+    fatal = [line for line in lines if any(word in line for word in wanted) and "the database system is" not in line]
     said = " ".join(" | ".join(_message(line) for line in fatal[-2:]).split())
     if "before configured recovery target was reached" in said:
         return f"the target lies beyond the WAL: {said}"

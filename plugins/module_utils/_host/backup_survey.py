@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from .._core.archiving import Archiving, continuity_faults
 from .._core.backup import Held
 from .._core.backup_job import BackupSettings, RepositoryName
 from .._core.backup_report import Place, Report, Surveyed, report
+from .._core.backup_retention import wal_fulls
 from .._core.errors import HostError
 from .._core.wal import of_archiver
 from .pgbackrest import PgBackRest
@@ -28,31 +29,30 @@ def survey(
 
     `archiving` is what the server said before; `read_everything` has every stored file read, which takes its time.
     """
+
+    def look(held: Held) -> Surveyed:
+        one = Surveyed(told.repository(held.key), held)
+        if held.fault:
+            return one
+        try:
+            names = sorted(engine.arrivals(held.key, held.archive))
+            one.segments = len(names)
+            last = None if archiving.in_recovery else of_archiver(archiving.last)
+            fulls = wal_fulls(held.backups, told.wal, now)
+            one.faults += continuity_faults(held, names, fulls, last, archiving.segment_bytes)
+            one.faults += engine.verify(held.key) if read_everything else ()
+        except HostError as error:
+            one.faults.append(str(error))
+        return one
+
     holdings = engine.info()
-    found = [_look(engine, told, archiving, held, read_everything) for held in holdings.held]
+    found = [look(held) for held in holdings.held]
     if any(one.faults for one in found):
         again = engine.info()
         if again != holdings:  # a backup or an expiry went on beside: what was missing may have been gone by right
-            found = [_look(engine, told, archiving, held, read_everything) for held in again.held]
+            found = [look(held) for held in again.held]
     cluster = storage(Path(told.data_directory)).kind
     return report(told, found, {one.key: place(one) for one in told.repositories}, cluster, now)
-
-
-def _look(
-    engine: PgBackRest, told: BackupSettings, archiving: Archiving, held: Held, read_everything: bool
-) -> Surveyed:
-    one = Surveyed(told.repository(held.key), held)
-    if held.fault:
-        return one
-    try:
-        names = sorted(engine.arrivals(held.key, held.archive))
-        one.segments = len(names)
-        last = None if archiving.in_recovery else of_archiver(archiving.last)
-        one.faults += continuity_faults(held, names, told.wal_fulls, last, archiving.segment_bytes)
-        one.faults += engine.verify(held.key) if read_everything else ()
-    except HostError as error:
-        one.faults.append(str(error))
-    return one
 
 
 def place(one: RepositoryName) -> Place:
@@ -65,11 +65,20 @@ def place(one: RepositoryName) -> Place:
 
 
 def _is_here(host: str) -> bool:
-    """Say whether a name stands for this host; what cannot be resolved stands for another one."""
+    """Say whether a name stands for this host: whether an address of it can be taken here. What is not resolved is elsewhere."""
     name = host.partition("://")[2].split("/")[0] if "://" in host else host
     name = name.rsplit(":", 1)[0] if name.count(":") == 1 else name
     try:
-        found = {info[4][0] for info in socket.getaddrinfo(name, None)} if name else set()
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM) if name else []
     except OSError:
         return False
-    return any(ipaddress.ip_address(address.split("%")[0]).is_loopback for address in map(str, found))
+    return any(_is_own(family, address) for family, _type, _protocol, _name, address in found)
+
+
+def _is_own(family: int, address: Any) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        try:
+            trial.bind((address[0], 0))
+        except OSError:
+            return False
+    return True

@@ -27,6 +27,8 @@ def save(data_directory: Path, paths: Sequence[Path], facts: Mapping[str, Any]) 
 
     What has not changed is not written again: an incremental backup then has nothing to store.
     """
+    if not (data_directory / "PG_VERSION").exists():
+        raise HostError(f"{data_directory} is not a cluster: nothing was kept beside it")
     place = data_directory / PLACE
     try:
         wanted = {

@@ -40,7 +40,8 @@ class PgBackRest:
         return out
 
     def _call(self, command: str, *words: str) -> tuple[int, str, str]:
-        quiet = ("--log-level-console=warn", "--log-level-stderr=off", "--no-log-timestamp")
+        # warnings would be taken for a part of what is printed
+        quiet = ("--log-level-console=off", "--log-level-stderr=warn", "--no-log-timestamp")
         return self.run([*self.prefix, PROGRAM, *self.options, f"--stanza={self.stanza}", *quiet, *words, command])
 
     def info(self, repository: int | None = None) -> Holdings:
@@ -53,9 +54,13 @@ class PgBackRest:
         """Make a backup; it is not looked at."""
         self.call("backup", f"--repo={repository}", f"--type={kind}")
 
-    def expire(self, repository: int, label: str = "") -> None:
-        """Remove a backup and those made upon it; without a label, the WAL that no retention asks for."""
-        self.call("expire", f"--repo={repository}", *([f"--set={label}"] if label else []))
+    def expire(self, repository: int, label: str) -> None:
+        """Remove a backup and those made upon it."""
+        self.call("expire", f"--repo={repository}", f"--set={label}")
+
+    def expire_wal(self, repository: int, fulls: int) -> None:
+        """Remove the WAL before so many full backups, but for what older backups need to be consistent."""
+        self.call("expire", f"--repo={repository}", f"--repo{repository}-retention-archive={fulls}")
 
     def verify(self, repository: int) -> tuple[str, ...]:
         """Read everything that a repository holds, and return what is wrong with it."""

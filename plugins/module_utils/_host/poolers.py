@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .._core.errors import ConnectionFailed
@@ -27,12 +27,10 @@ def consoles() -> list[Target]:
 @contextmanager
 def paused(seconds: float, database: str = "") -> Iterator[None]:
     """Have clients wait meanwhile, those of one database or all, and serve them again whatever comes of it."""
-    for console in consoles():
-        try:
-            pooler_admin.pause(console, seconds, database)
-        except ConnectionFailed:  # a socket that a process left behind
-            continue
     try:
+        for console in consoles():
+            with suppress(ConnectionFailed):  # a socket that a process left behind
+                pooler_admin.pause(console, seconds, database)
         yield
     finally:
         _resume(database)

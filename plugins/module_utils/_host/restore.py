@@ -14,13 +14,13 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .._core import evidence
-from .._core.agent_plan import SOCKET_DIRECTORY
+from .._core.agent_plan import SOCKET_DIRECTORY, STATE_DIRECTORY
 from .._core.backup import Backup
 from .._core.errors import ConnectionFailed, HostError, PgsteadError, Problem, SpecError
 from .._core.restore import Reach, Target, choose, options, stopping_point, summary, target, too_small, why_it_ended
@@ -32,9 +32,10 @@ from . import service
 from .backup_config import AS_POSTGRES
 from .evidence import keep
 from .files import Wanted, write
+from .lock import lock
 from .pgbackrest import PgBackRest
 from .poolers import paused
-from .restore_reach import reach
+from .restore_reach import Asked, reach
 from .server_log import ServerLog
 
 STATES = Path("/var/lib/pgstead/restore")
@@ -90,11 +91,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     key = int(params["repository"])
     work = Restore(context, params, PgBackRest(context.run, params["stanza"], (key,), (), AS_POSTGRES))
     running = service.is_active(context.run, work.unit)
-    is_open = running and not recovery.state(work.place).in_recovery
-    if is_open and not context.check_mode:
-        # whatever an earlier restore left, it is over: this cluster is the one to keep
-        work.state_file.unlink(missing_ok=True)
-    interrupted = {} if is_open else _interrupted(work)
+    interrupted = _left(work, running=running)
     if running and not params["overwrite"]:
         what = (
             f"{work.unit} is running on {socket.gethostname()}: its databases would be replaced. Nothing was touched. Say "
@@ -104,11 +101,47 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     with work.phase("prepare"):
         found = _prepare(work, wanted, running=running and not interrupted)
         chosen = choose(found[0], found[1], params["set"])
-        _room(work, chosen, interrupted)
+        _room(work, chosen, interrupted=interrupted)
     data = {"backup": chosen.label, "repository": key, "target": str(wanted)}
     if context.check_mode:
         return Outcome(True, data | {"phases": {}, "stopped_at": ""})
-    return _witnessed(work, found[0], chosen, data, now)
+    with _no_backup_meanwhile():
+        return _witnessed(work, found[0], chosen, data, now, running=running)
+
+
+@contextmanager
+def _no_backup_meanwhile() -> Iterator[None]:
+    """Keep the jobs of backups away: they write into the data directory. Raises HostError where one is at work."""
+    path = Path(STATE_DIRECTORY) / "backup.lock"
+    if not path.parent.is_dir():
+        yield
+        return
+    if not path.exists():  # the jobs' user must be able to open it
+        write(Wanted(path, "", "postgres", "postgres"))
+    with lock(path) as holder:
+        if holder is not None:
+            raise HostError(f"a backup is under way (process {holder}): wait for it, or end it. Nothing was touched")
+        yield
+
+
+def _left(work: Restore, *, running: bool) -> bool:
+    """Say whether an earlier restore of this cluster was cut off and is to be finished; forget one that is over.
+
+    Raises HostError where something runs of which that cannot be told.
+    """
+    process = work.data / "postmaster.pid"
+    if not running and process.exists() and Path(f"/proc/{process.read_text().split()[0]}").is_dir():
+        raise HostError(f"a server that is not {work.unit} runs in {work.data}: stop it first. Nothing was touched")
+    try:
+        over = running and not recovery.state(work.place).in_recovery
+    except ConnectionFailed as error:
+        what = "recovery may still go on: wait for it, or stop the unit, then run this again. Nothing was touched"
+        raise HostError(f"{work.unit} is active, but {error}: {what}") from error
+    finished = (work.data / "global/pg_control").exists() and not (work.data / "recovery.signal").exists()
+    # pgBackRest writes pg_control last, and the server removes the signal when it opens: this cluster is one to keep
+    if (over or (not running and finished)) and not work.context.check_mode:
+        work.state_file.unlink(missing_ok=True)
+    return work.state_file.exists() and not over and not finished
 
 
 def _interrupted(work: Restore) -> Mapping[str, Any]:
@@ -117,35 +150,48 @@ def _interrupted(work: Restore) -> Mapping[str, Any]:
 
 def _prepare(work: Restore, wanted: Target, *, running: bool) -> tuple[Target, Reach]:
     """Have all WAL archived while the server can, and learn what the repository reaches. Raises SpecError, HostError."""
-    if running and not work.context.check_mode:
-        _archive_all(work)
-    return reach(work.engine, work.data, ServerLog(work.version, work.cluster), wanted, work.params["set"])
+    timeline = str(work.params["timeline"]).strip()
+    if timeline and not timeline.isdigit():
+        raise SpecError([Problem("backup_restore_timeline", f"{timeline!r} is not the number of a timeline")])
+    current = _archive_all(work, wanted) if running else ""
+    asked = Asked(work.params["set"], int(timeline or 0))
+    told, found = reach(work.engine, work.data, ServerLog(work.version, work.cluster), wanted, asked)
+    if work.context.check_mode and current:  # it would be archived by then
+        found = replace(found, segments=(*found.segments, current), last_arrived=None)
+    return told, found
 
 
-def _archive_all(work: Restore) -> None:
-    """What is not in a repository when the server stops can only be had from the directory that is moved aside."""
+def _archive_all(work: Restore, wanted: Target) -> str:
+    """Have what is not in a repository archived, in check mode not; return the segment that was being written."""
     state = recovery.state(work.place)
     if state.in_recovery:
         raise SpecError([Problem("restore", f"{work.unit} is a standby: restore its primary, then make it anew")])
     if state.tablespaces and work.params["mode"] == "aside":
         what = f"{state.tablespaces} tablespaces lie outside of {work.data}, and cannot be moved aside: use backup_restore_mode: delta"
         raise SpecError([Problem("backup_restore_mode", what)])
+    if work.context.check_mode:
+        return str(state.current_segment)
     segment = recovery.switch(work.place)
     deadline = time.monotonic() + ARCHIVE_SECONDS
     while recovery.last_archived(work.place)[:24] < segment:
         if time.monotonic() > deadline:
-            if work.params["mode"] == "aside":
-                return  # it stays in the directory that is moved aside
+            if work.params["mode"] == "aside" and wanted.kind != "latest":
+                break  # it stays in the directory that is moved aside, and a target in it is refused
             raise HostError(
-                f"{segment} was not archived within {ARCHIVE_SECONDS} s, and mode delta would destroy it: mend archiving "
-                "(pgstead run check_archiving), or use backup_restore_mode: aside. Nothing was touched"
+                f"{segment} was not archived within {ARCHIVE_SECONDS} s, and would be lost: mend archiving (pgstead run "
+                f"check_archiving says what is wrong). Or stop {work.unit} first, and use backup_restore_mode: aside, which "
+                "keeps what is not archived in the directory that is moved aside. Nothing was touched"
             )
         time.sleep(0.2)
+    return segment
 
 
-def _room(work: Restore, chosen: Backup, interrupted: Mapping[str, Any]) -> None:
+def _room(work: Restore, chosen: Backup, *, interrupted: bool) -> None:
     if work.params["mode"] != "aside" or interrupted or not work.data.exists():
         return
+    if work.data.is_mount() or work.data.is_symlink():
+        what = f"{work.data} is a mount or a link, and cannot be moved aside: use backup_restore_mode: delta"
+        raise SpecError([Problem("backup_restore_mode", what)])
     free = shutil.disk_usage(work.data.parent).free
     if free < chosen.size * 1.1:
         what = (
@@ -155,7 +201,9 @@ def _room(work: Restore, chosen: Backup, interrupted: Mapping[str, Any]) -> None
         raise SpecError([Problem("backup_restore_mode", what)])
 
 
-def _witnessed(work: Restore, wanted: Target, chosen: Backup, data: dict[str, Any], now: datetime) -> Outcome:
+def _witnessed(
+    work: Restore, wanted: Target, chosen: Backup, data: dict[str, Any], now: datetime, *, running: bool
+) -> Outcome:
     """Do it, and keep evidence of what came of it, also of a failure."""
     begun, facts = time.monotonic(), dict(data)
 
@@ -172,7 +220,7 @@ def _witnessed(work: Restore, wanted: Target, chosen: Backup, data: dict[str, An
         )
 
     try:
-        facts["stopped_at"], facts["aside"] = _restore(work, wanted, chosen)
+        facts["stopped_at"], facts["aside"] = _restore(work, wanted, chosen, running=running)
         facts["timeline"] = recovery.state(work.place).timeline
     except PgsteadError as error:
         facts["refused"] = str(error)
@@ -184,7 +232,7 @@ def _witnessed(work: Restore, wanted: Target, chosen: Backup, data: dict[str, An
     return Outcome(True, told | {"evidence": path, "summary": summary(told)})
 
 
-def _restore(work: Restore, wanted: Target, chosen: Backup) -> tuple[str, str]:
+def _restore(work: Restore, wanted: Target, chosen: Backup, *, running: bool) -> tuple[str, str]:
     """Stop, move aside, restore, start, wait; return where recovery stopped, and where the cluster as it was lies.
 
     On a failure before the server is open, the old directory comes back.
@@ -192,18 +240,18 @@ def _restore(work: Restore, wanted: Target, chosen: Backup) -> tuple[str, str]:
     with paused(work.params["pause_seconds"]):
         with work.phase("stop"):
             service.control(work.context.run, "stop", work.unit)
-            _move_aside(work)
         try:
+            _move_aside(work)
             with work.phase("fetch"):
-                words = options(wanted, work.params["timeline"])
+                words = options(wanted, str(work.params["timeline"]).strip())
                 work.engine.call("restore", f"--repo={chosen.repository}", f"--set={chosen.label}", "--delta", *words)
                 _fits(work)
             log = ServerLog(work.version, work.cluster).here()
             with work.phase("recover"):
                 service.control(work.context.run, "start", work.unit)
                 _until_open(work, log)
-        except HostError as error:
-            raise HostError(f"{error}. {_take_back(work)}") from error
+        except (PgsteadError, OSError, ValueError) as error:
+            raise HostError(f"{error}. {_take_back(work, running=running)}") from error
         stopped, aside = stopping_point(log.lines()), str(_interrupted(work).get("aside", ""))
         work.state_file.unlink()
         with work.phase("settle"):
@@ -257,8 +305,11 @@ def _until_open(work: Restore, log: ServerLog) -> None:
     deadline = time.monotonic() + float(work.params["timeout_seconds"])
     while time.monotonic() < deadline:
         try:
-            if not recovery.state(work.place).in_recovery:
+            state = recovery.state(work.place)
+            if not state.in_recovery:
                 return
+            if state.paused:
+                raise HostError(f"recovery waits, and would not go on by itself: {why_it_ended(log.lines())}")
         except ConnectionFailed:
             if not service.is_active(work.context.run, work.unit):
                 said = why_it_ended(log.lines())
@@ -271,14 +322,19 @@ def _until_open(work: Restore, log: ServerLog) -> None:
     )
 
 
-def _take_back(work: Restore) -> str:
-    """Put the old directory back and start it, where there is one."""
+def _take_back(work: Restore, *, running: bool) -> str:
+    """Put the old directory back, start it if it ran, and say what is there now."""
     aside = _interrupted(work).get("aside", "")
     if not aside or not Path(aside).exists():
         return "The server is down, and its directory is partly restored: mend the reason, then run the restore again"
-    service.control(work.context.run, "stop", work.unit)
-    shutil.rmtree(work.data)
-    Path(aside).rename(work.data)
-    work.state_file.unlink()
-    service.control(work.context.run, "start", work.unit)
+    try:
+        service.control(work.context.run, "stop", work.unit)
+        shutil.rmtree(work.data)
+        Path(aside).rename(work.data)
+        work.state_file.unlink()
+        if not running:
+            return "The cluster as it was before is back, and not running, as it was"
+        service.control(work.context.run, "start", work.unit)
+    except (HostError, OSError) as error:
+        return f"The cluster as it was before ({aside}, or {work.data}) could not be brought back: {error}"
     return "The cluster as it was before is back and serving"

@@ -4,45 +4,63 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .._core.errors import HostError, Problem, SpecError
-from .._core.restore import Reach, Target, restore_point, segment_bytes, timeline_ends
+from .._core.restore import Reach, Target, restore_points, segment_bytes, timeline_ends
 from .._core.wal import segment
 from .pgbackrest import PgBackRest
 from .server_log import ServerLog
 
 
-def reach(engine: PgBackRest, data: Path, log: ServerLog, wanted: Target, label: str) -> tuple[Target, Reach]:
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks for besides the target: a backup to begin with, and a timeline to follow (0: the newest)."""
+
+    label: str = ""
+    timeline: int = 0
+
+
+def reach(engine: PgBackRest, data: Path, log: ServerLog, wanted: Target, asked: Asked) -> tuple[Target, Reach]:
     """Return the target with what is known of it, and what the engine's one repository reaches."""
-    (held,) = engine.info().held
+    (held,) = engine.info(engine.keys[0]).held
     if held.fault:
         raise HostError(f"repository {held.key} {held.fault}")
-    segments = engine.arrivals(held.key, held.archive)
-    last = max(segments, default="")
+    arrivals = engine.arrivals(held.key, held.archive)
     size = segment_bytes(held.backups)
-    timeline = segment(last, size).timeline if last else 1
+    newest = segment(max(arrivals), size).timeline if arrivals else 1
+    timeline = asked.timeline or newest
+    there = tuple(sorted(name for name in arrivals if segment(name, size).timeline <= timeline))
     history = data / f"pg_wal/{timeline:08X}.history"
     found = Reach(
         repository=held.key,
         backups=held.backups,
-        last_segment=last,
-        last_arrived=segments.get(last),
+        segments=there,
+        last_arrived=arrivals[max(there)] if there else None,
         timeline=timeline,
         ends=timeline_ends(history.read_text()) if history.is_file() else ({} if timeline == 1 else None),
         segment_bytes=size,
     )
-    return (_named(wanted, log, label) if wanted.kind == "name" else wanted), found
+    return (_named(wanted, log, asked.label) if wanted.kind == "name" else wanted), found
 
 
 def _named(wanted: Target, log: ServerLog, label: str) -> Target:
     """Look a restore point up in the server's log: pgBackRest would begin with the newest backup, and might miss it."""
-    found = restore_point(log.lines(), wanted.value)
-    if found is None and not label:
+    found = restore_points(log.lines(), wanted.value)
+    if label:
+        return wanted
+    if len(found) == 1:
+        return replace(wanted, lsn=found[0])
+    if found:
+        places = ", ".join(f"{at >> 32:X}/{at & 0xFFFFFFFF:X}" for at in found)
         what = (
-            f"restore point {wanted.value!r} is not in the server's log on this host, so it may not exist, and no backup can be "
-            "chosen for it: name the newest backup that was made before it in backup_restore_set"
+            f"there are {len(found)} restore points {wanted.value!r}, and recovery ends at the first one that it meets: give the LSN "
+            f"of the one that is meant ({places}), or the newest backup before it in backup_restore_set"
         )
         raise SpecError([Problem("backup_restore_target", what)])
-    return replace(wanted, lsn=found)
+    what = (
+        f"restore point {wanted.value!r} is not in the server's log on this host, so it may not exist, and no backup can be "
+        "chosen for it: name the newest backup that was made before it in backup_restore_set"
+    )
+    raise SpecError([Problem("backup_restore_target", what)])

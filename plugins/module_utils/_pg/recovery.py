@@ -6,18 +6,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .connection import Target, connect, execute, rows
+from .._core.errors import ConnectionFailed
+from .connection import Target, connect, driver, execute, rows
 
 _STATE = """
-SELECT pg_catalog.pg_is_in_recovery(), c.timeline_id,
+SELECT pg_catalog.pg_is_in_recovery(),
+       CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_get_wal_replay_pause_state() = 'paused' ELSE false END,
+       c.timeline_id,
        pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')),
        (SELECT count(*) FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')),
        CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL
             ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END
 FROM pg_catalog.pg_control_checkpoint() c
 """
-# something is written first: a segment in which nothing is would not be ended
-_MARK = "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_create_restore_point('pgstead: before a restore'))"
+# Something is written first: a segment in which nothing is would not be ended. And it is a transaction that commits:
+# recovery to a time ends at the first commit after it, and fails where there is none.
+_MARK = """
+SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_create_restore_point('pgstead: before a restore')),
+       pg_catalog.pg_current_xact_id()
+"""
 _SWITCH = "SELECT pg_catalog.pg_switch_wal()"
 _ARCHIVED = "SELECT last_archived_wal FROM pg_catalog.pg_stat_archiver"
 _LEFT_BEHIND = """
@@ -32,6 +39,7 @@ class State:
     """What a running server is: `tablespaces` counts those outside of its data directory."""
 
     in_recovery: bool
+    paused: bool  # recovery waits for somebody
     timeline: int
     segment_bytes: int
     tablespaces: int
@@ -41,16 +49,21 @@ class State:
 def state(target: Target) -> State:
     """Read it. Raises ConnectionFailed."""
     with connect(target) as connection:
-        (found,) = rows(connection, _STATE)
-    in_recovery, timeline, size, tablespaces, current = found
+        try:
+            (found,) = rows(connection, _STATE)
+        except driver.Error as error:  # it ends, or has begun something that the question is in the way of
+            raise ConnectionFailed(f"{target} does not answer: {error}") from error
+    in_recovery, paused, timeline, size, tablespaces, current = found
     # the checkpoint may be of before a promotion: the running segment knows
-    return State(in_recovery, int(current[:8], 16) if current else int(timeline), int(size), int(tablespaces), current)
+    return State(
+        in_recovery, paused, int(current[:8], 16) if current else int(timeline), int(size), int(tablespaces), current
+    )
 
 
 def switch(target: Target) -> str:
     """End the running WAL segment, and return its name: it is archived from now on."""
     with connect(target) as connection:
-        ((name,),) = rows(connection, _MARK)
+        ((name, _transaction),) = rows(connection, _MARK)
         rows(connection, _SWITCH)
     return str(name)
 
