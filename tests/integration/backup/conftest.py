@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ..conftest import USER, Server  # noqa: TID252 - the tests are no package that is installed
-from .world import FAR, MAJOR, SEGMENT_BYTES, World, until
+from .world import FAR, MAJOR, SEGMENT_BYTES, World, remove, until
 
 FILLED = """
 CREATE TABLE filler (id int PRIMARY KEY, words text);
@@ -74,4 +74,4 @@ def world(packages: Path) -> Iterator[World]:
         yield made
         server.control("-m", "immediate", "stop")
     finally:
-        shutil.rmtree(place)
+        remove(place)

@@ -55,6 +55,16 @@ def until(true: Callable[[], Any], what: str) -> Any:
     return found
 
 
+def remove(directory: Path) -> None:
+    """Remove a directory; pgBackRest's asynchronous processes outlive their server for a moment, and write there."""
+
+    def gone() -> bool:
+        shutil.rmtree(directory, ignore_errors=True)
+        return not directory.exists()
+
+    until(gone, f"{directory} cannot be removed")
+
+
 @dataclass(frozen=True)
 class World:
     """A server that archives into the repositories of its configuration. `place` has everything."""
@@ -281,4 +291,4 @@ def restored(world: World) -> Iterator[Restored]:
     finally:
         if (data / "postmaster.pid").exists():
             server.control("-m", "immediate", "stop")
-        shutil.rmtree(directory)
+        remove(directory)
