@@ -267,7 +267,7 @@ def test_backups_are_scheduled_where_there_is_a_repository() -> None:
     told = [settings(jobs[f"backup_{kind}"].settings, makes=True) for kind in KINDS]
     assert [one.kind for one in told] == list(KINDS)
     assert told[0].keep["daily"].days == 30
-    assert settings(jobs["backup_verify"].settings, makes=False).wal_fulls == 6
+    assert settings(jobs["backup_verify"].settings, makes=False).wal.days == 30
     assert "x" * 20 not in json.dumps(data)
 
 

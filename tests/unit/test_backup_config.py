@@ -53,7 +53,7 @@ def test_the_options_that_backups_depend_on() -> None:
     for key in (1, 2):
         assert found["global"][f"repo{key}-cipher-type"] == "aes-256-cbc"
         assert found["global"][f"repo{key}-retention-full"] == "9999999"
-        assert found["global"][f"repo{key}-retention-archive"] == "6"
+        assert found["global"][f"repo{key}-retention-archive"] == "9999999"
     assert dict(found["db1"])["pg1-path"] == "/var/lib/postgresql/17/main"
 
 

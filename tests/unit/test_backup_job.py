@@ -46,7 +46,7 @@ def test_what_the_role_writes_is_what_the_job_reads() -> None:
         ({"repositories": []}, "settings.repositories: [] is not a list with at least one repository"),
         ({"repositories": [{"key": 0}]}, "settings.repositories[0].key: 0 is not a whole number from 1 to 256"),
         ({"repositories": ["local"]}, "settings.repositories[0]: is not a mapping"),
-        ({"wal_fulls": True}, "settings.wal_fulls"),
+        ({"wal_seconds": True}, "settings.wal_seconds"),
         ({"data_directory": "main"}, "settings.data_directory: 'main' is not an absolute path"),
         ({"objectives": {"age_seconds": 0, "archive_seconds": 1}}, "settings.objectives.age_seconds"),
         ({"objectives": []}, "settings.objectives"),

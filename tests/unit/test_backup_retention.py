@@ -85,8 +85,30 @@ def test_a_clock_that_is_behind_expires_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hourly", "daily", "fulls"),
-    [(1, 30, 6), (1, 7, 2), (1, 8, 3), (1, 0, 2), (0, 1, 2), (20, 7, 4)],
+    ("ages", "days", "fulls"),
+    [
+        ([0, 7, 14, 21, 28, 35], 30, 6),
+        ([0, 7, 14, 21, 28, 30, 35], 30, 6),  # one that is just old enough
+        (list(range(41)), 30, 31),  # a full one every day
+        ([0, 0, 0, 0, 0, 0, 7, 35], 30, 8),  # several of one day shorten nothing
+        ([0, 7], 30, 2),  # none is old enough yet
+        ([], 30, 1),
+    ],
 )
-def test_since_how_many_full_ones_the_wal_is_whole(hourly: int, daily: int, fulls: int) -> None:
-    assert wal_fulls({"hourly": hourly * DAY, "daily": daily * DAY}) == fulls
+def test_the_wal_is_whole_for_the_window_however_many_full_ones_there_are(
+    ages: list[int], days: int, fulls: int
+) -> None:
+    backups = [backup(f"{number}", hours=24 * age) for number, age in enumerate(ages)]
+    assert wal_fulls([*backups, backup("i", "incr", hours=1)], timedelta(days=days), NOW) == fulls
+
+
+def test_a_bad_full_one_begins_no_window() -> None:
+    backups = [backup("new"), backup("bad", hours=24 * 31, good=False), backup("old", hours=24 * 40)]
+    assert wal_fulls(backups, timedelta(days=30), NOW) == 3
+
+
+def test_a_clock_that_may_be_ahead_expires_nothing() -> None:
+    weekly = [backup(f"{week}", hours=24 * (1200 + 7 * week)) for week in range(5)]
+    with pytest.raises(HostError, match="is the clock ahead"):
+        expired([*weekly, backup("new", hours=0)], KEEP, NOW)
+    assert expired([*weekly, backup("new", hours=0), backup("newer", hours=0)], KEEP, NOW) != ()

@@ -12,7 +12,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.baseline import 
 
 from .backup_world import PASSPHRASE, SPEC
 
-FULLS = {"production": 6, "staging": 3, "development": 2}
+DAYS = {"production": 30, "staging": 14, "development": 7}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -20,7 +20,7 @@ def test_every_environment(environment: str) -> None:
     found, problems = read(SPEC | {"environment": environment})
     assert problems == []
     assert found is not None
-    assert found.wal_fulls == FULLS[environment]
+    assert found.wal_window.days == DAYS[environment]
     assert found.data_directory == "/var/lib/postgresql/17/main"
 
 

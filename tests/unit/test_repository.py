@@ -120,15 +120,15 @@ def test_what_a_type_needs(kind: str, missing: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        ({"name": "one"}, "is not a list of repositories"),
-        ("one", "is not a list of repositories"),
+        ({"name": "one"}, "not a list of repositories"),
+        ("one", "not a list of repositories"),
         (["one"], "backup_repositories[0]: is not a mapping"),
         ([declared(), declared(path="/other")], "two repositories have one name: 'one'"),
         ([declared(), declared(name="two")], "two repositories are one place: 'posix /backups'"),
         ([declared("s3"), declared("s3", name="two")], "two repositories are one place"),
         ([{}] * 257, "has 257 repositories; pgBackRest takes 256"),
-        ([declared(options="bucket")], "backup_repositories[0].options: 'bucket' is not a mapping"),
-        ([declared(storage=["port"])], "backup_repositories[0].storage: ['port'] is not a mapping"),
+        ([declared(options="bucket")], "backup_repositories[0].options: is a str, not a mapping"),
+        ([declared(storage=["port"])], "backup_repositories[0].storage: is a list, not a mapping"),
     ],
 )
 def test_what_is_wrong_with_the_list(raw: Any, words: str) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import (
     choose,
     lsn,
     options,
-    restore_point,
+    restore_points,
     segment_bytes,
     stopping_point,
     summary,
@@ -29,7 +29,8 @@ from .backup_world import NOW, backup, wal
 
 SECOND = timedelta(seconds=1)
 OLD, NEW = backup("old", hours=10, at=10), backup("new", hours=2, at=20)
-REACH = Reach(1, (OLD, NEW), wal(30), NOW - timedelta(minutes=1), 1, {})
+WAL = tuple(wal(number) for number in range(10, 31))
+REACH = Reach(1, (OLD, NEW), WAL, NOW - timedelta(minutes=1), 1, {})
 
 
 def at(hours: float, more: timedelta = timedelta(0)) -> Target:
@@ -120,8 +121,8 @@ def test_the_backup_to_begin_with(wanted: Target, label: str, expected: str) -> 
             "",
             f"beyond the WAL of repository 1, which ends with {wal(30)}",
         ),
-        (at(1), replace(REACH, last_segment=""), "", "repository 1 has no archived WAL"),
-        (Target("latest"), replace(REACH, last_segment=""), "", "repository 1 has no archived WAL"),
+        (at(1), replace(REACH, segments=()), "", "repository 1 has no archived WAL"),
+        (Target("latest"), replace(REACH, segments=()), "", "repository 1 has no archived WAL"),
         (Target("latest"), replace(REACH, backups=()), "", "has no good backup to begin with"),
         (Target("latest"), replace(REACH, backups=(replace(OLD, good=False),)), "", "has no good backup"),
         (Target("latest"), REACH, "lost", "there is no backup lost in repository 1; there are old, new"),
@@ -132,6 +133,38 @@ def test_what_cannot_be_reached(wanted: Target, reach: Reach, label: str, words:
     with pytest.raises(SpecError) as raised:
         choose(wanted, reach, label)
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("gone", "wanted", "expected"),
+    [
+        ((), Target("latest"), "new"),
+        ((15,), Target("latest"), "new"),  # before the backup
+        ((25,), Target("latest"), f"WAL {wal(25)} is missing in repository 1: from backup new"),
+        ((25, 26), Target("name", "unknown"), f"WAL {wal(25)} to {wal(26)} is missing"),
+        ((20,), Target("latest"), f"WAL {wal(20)} is missing"),
+        ((25,), Target("lsn", "", lsn=24 * 2**24), "new"),  # the target comes first
+        ((25,), Target("lsn", "", lsn=25 * 2**24), f"WAL {wal(25)} is missing"),
+        ((15,), Target("lsn", "", lsn=18 * 2**24), f"WAL {wal(15)} is missing in repository 1: from backup old"),
+    ],
+)
+def test_a_gap_on_the_way_is_refused(gone: tuple[int, ...], wanted: Target, expected: str) -> None:
+    """Recovery would end before it, open the server, and say nothing."""
+    reach = replace(REACH, segments=tuple(name for name in WAL if name not in {wal(number) for number in gone}))
+    if expected == "new":
+        assert choose(wanted, reach).label == expected
+        return
+    with pytest.raises(SpecError) as raised:
+        choose(wanted, reach)
+    assert expected in str(raised.value)
+
+
+def test_what_was_made_on_a_later_timeline_does_not_lead_to_an_earlier_one() -> None:
+    later = backup("later", hours=1, at=25, timeline=2)
+    reach = replace(REACH, backups=(OLD, NEW, later))
+    assert choose(Target("latest"), reach).label == "new"
+    with pytest.raises(SpecError, match="has no good backup to begin with"):
+        choose(Target("latest"), reach, "later")
 
 
 def test_arrivals_are_known_to_the_second() -> None:
@@ -146,7 +179,9 @@ def test_arrivals_are_known_to_the_second() -> None:
 def test_the_end_of_the_wal_in_small_segments() -> None:
     """Segment 1FF of 1 MB ends at 0/20000000; read as one of 16 MB, it would be no segment at all."""
     held = replace(OLD, lsn=("0/900028", "0/900138"))
-    reach = Reach(1, (held,), "0000000100000000000001FF", NOW, 1, {}, 2**20)
+    held = replace(held, wal=(("000000010000000000000009",) * 2))
+    names = [f"0000000100000000{number:08X}" for number in range(9, 0x200)]
+    reach = Reach(1, (held,), tuple(names), NOW, 1, {}, 2**20)
     assert choose(Target("lsn", "", lsn=0x1FFFFFFF), reach).label == "old"
     with pytest.raises(SpecError, match="lies beyond the WAL"):
         choose(Target("lsn", "", lsn=0x20000000), reach)
@@ -189,7 +224,7 @@ def test_where_timelines_were_left() -> None:
     ],
 )
 def test_abandoned_timelines(backups: Any, ends: Any, expected: str) -> None:
-    reach = Reach(1, backups, wal(30, 2), NOW, 2, ends)
+    reach = Reach(1, backups, (*WAL, *(wal(number, 2) for number in range(10, 31))), NOW, 2, ends)
     assert choose(Target("latest"), reach).label == expected
 
 
@@ -252,10 +287,10 @@ LINES = [
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("canary", 0x10B000090), ("canary bird", 0xC000090), ("anary", None), ("canar.", None), ("", None)],
+    [("canary", (0xA000090, 0x10B000090)), ("canary bird", (0xC000090,)), ("anary", ()), ("canar.", ()), ("", ())],
 )
-def test_a_restore_point_in_the_log(name: str, expected: int | None) -> None:
-    assert restore_point(LINES, name) == expected
+def test_restore_points_in_the_log(name: str, expected: tuple[int, ...]) -> None:
+    assert restore_points(LINES, name) == expected
 
 
 STOPPED = "recovery stopping before commit of transaction 748, time 2026-03-15 10:00:00.5+00"
