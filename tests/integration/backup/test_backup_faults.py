@@ -113,7 +113,7 @@ def test_a_lost_repository_is_named(world: World) -> None:
         assert fault.startswith("near: has no stanza main: run playbook"), "a lost repository was not named"
         verdict = world.job("incr")
     assert verdict.status == "failed"
-    assert verdict.reason.startswith("near: pgbackrest backup, repo1: "), "the lost repository was not named"
+    assert verdict.reason.startswith("near: has no stanza main: "), "the lost repository was not named"
     assert "far" not in verdict.reason
     assert verdict.facts["repositories"]["far"]["label"] == world.newest(FAR).label
 

@@ -74,7 +74,7 @@ def test_of_two_backups_at_once_the_second_is_skipped(world: World) -> None:
     assert first.returncode == 0, said
     assert (verdict.status, verdict.reason) == (
         "skipped",
-        "another backup of stanza main is under way, started by something else",
+        "main: another backup is under way, started by something else",
     )
     (made,) = labels(world, NEAR) - known
     wanted, backup = world.choose(NEAR, "latest")

@@ -28,7 +28,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import c
 from ansible_collections.pgstead.ops.plugins.module_utils._host import programs
 from ansible_collections.pgstead.ops.plugins.module_utils._host.backup_survey import survey
 from ansible_collections.pgstead.ops.plugins.module_utils._host.pgbackrest import PgBackRest, version
-from ansible_collections.pgstead.ops.plugins.module_utils._host.restore_reach import reach
+from ansible_collections.pgstead.ops.plugins.module_utils._host.restore_reach import Asked, reach
 from ansible_collections.pgstead.ops.plugins.module_utils._host.server_log import ServerLog
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import archiving, recovery
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import connect, rows
@@ -124,7 +124,9 @@ class World:
             name: [replace(option, value=own.get(option.name, option.value)) for option in listed]
             for name, listed in sections.items()
         }
-        told["global"] += [Option("job-retry", "0", "a second try comes after 15 s"), *more]
+        more = (Option("job-retry", "0", "a second try comes after 15 s"), *more)
+        said = {option.name for option in more}
+        told["global"] = [*(option for option in told["global"] if option.name not in said), *more]
         told[STANZA].append(Option("pg1-user", "postgres"))
         place = directory or self.configuration.parent
         (place / "conf.d").mkdir(parents=True, exist_ok=True)
@@ -182,7 +184,7 @@ class World:
         """Return a recovery target, and the backup to begin with. Raises SpecError where it cannot be reached."""
         log = Log(MAJOR, "main", path=self.server.directory / "log")
         wanted = target(kind, value, datetime.now(UTC))
-        meant, reached = reach(self.engine(key), self.server.data, log, wanted, "")
+        meant, reached = reach(self.engine(key), self.server.data, log, wanted, Asked())
         return meant, choose(meant, reached)
 
     def ask(self, sql: str) -> Any:
