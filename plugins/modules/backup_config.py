@@ -16,9 +16,10 @@ options:
   state:
     description:
       - V(present) brings configuration and stanza about.
+      - V(configured) writes the configuration where there is none, unproven, as for a restore onto a new host.
       - V(checked) has PostgreSQL archive a segment now and waits until every repository has it; it never reports a change.
     type: str
-    choices: [present, checked]
+    choices: [present, configured, checked]
     default: present
   version:
     description: Major version of the cluster.
@@ -77,7 +78,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._host.backup_config im
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import run
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["present", "checked"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "configured", "checked"], "default": "present"},
     "version": {"type": "int", "required": True},
     "cluster": {"type": "str", "default": "main"},
     "stanza": {"type": "str", "required": True},

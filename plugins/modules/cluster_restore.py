@@ -113,6 +113,10 @@ phases:
   description: Seconds of each phase - C(prepare), C(stop), C(fetch), C(recover), C(settle).
   type: dict
   returned: success
+archived:
+  description: Whether a segment of the new timeline was seen in the repository; not where the server does not archive yet.
+  type: bool
+  returned: changed
 evidence:
   description: Path of the evidence.
   type: path

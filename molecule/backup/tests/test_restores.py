@@ -150,3 +150,23 @@ def test_a_host_with_smaller_settings_gets_its_cluster_back(server: Server, sett
     assert rows(server, name) == [f"{name}-1", f"{name}-2"]
     record = newest(server, "restore")
     assert record["status"] == "failed"
+
+
+def test_a_host_that_is_gone_comes_back_from_the_inventory_and_a_store(settled: None) -> None:
+    """Nothing is left of it but what a store at another place has."""
+    server = next(one for one in servers() if one.name == "pgstead-backup-trixie")
+    name = f"gone_{int(time.time())}"
+    marks(server, name)
+    server.sql("SELECT pg_switch_wal()")
+    server.host.check_output(
+        f"systemctl stop {server.unit} && pg_dropcluster {server.version} main && rm -rf /var/lib/postgresql/*/main* "
+        "/var/lib/pgbackrest/* /etc/pgbackrest /var/lib/pgstead/clusters /var/lib/pgstead/backup /var/log/postgresql/*"
+    )
+    again = play("--limit", server.name, playbook="pgstead.ops.provision")
+    assert again.code == 0, again.output
+    run = restore(server, backup_restore_repository=2)
+    assert run.code == 0, run.output
+    assert rows(server, name) == [f"{name}-1", f"{name}-2"]
+    assert server.sql("SHOW archive_command").startswith("pgbackrest ")
+    assert play("--limit", server.name, playbook="pgstead.ops.site").code == 0
+    server.wait()

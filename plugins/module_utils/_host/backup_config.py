@@ -40,6 +40,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             _faults(engine(params, context), params)
         return Outcome(False)
     files = _files(params)
+    if params["state"] == "configured":
+        return _configured(files, context)
     marker = Wanted(
         ARCHIVING_MARKERS / f"{marker_name(params['version'], params['cluster'])}.json",
         json.dumps({"stanza": params["stanza"], "repositories": params["repositories"]}, sort_keys=True) + "\n",
@@ -51,6 +53,16 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         for file in (*files, marker):  # the marker last: it says that all the rest is there
             write(file)
     return Outcome(bool(to_write), {}, shown)
+
+
+def _configured(files: list[Wanted], context: Context) -> Outcome:
+    """Write the files where there are none: a new host has no cluster that the stanza could be made for."""
+    missing = [file for file in files if not file.path.exists()]
+    shown = _shown(missing)
+    if not context.check_mode:
+        for file in missing:
+            write(file)
+    return Outcome(bool(missing), {}, shown)
 
 
 def _files(params: Mapping[str, Any]) -> list[Wanted]:

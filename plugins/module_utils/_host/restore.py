@@ -22,10 +22,11 @@ from typing import Any
 from .._core import evidence
 from .._core.agent_plan import SOCKET_DIRECTORY, STATE_DIRECTORY
 from .._core.backup import Backup
+from .._core.backup_config import archive_command
 from .._core.errors import ConnectionFailed, HostError, PgsteadError, Problem, SpecError
 from .._core.restore import Reach, Target, choose, options, stopping_point, summary, target, too_small, why_it_ended
 from .._core.settings import parse
-from .._pg import recovery
+from .._pg import archiving, recovery
 from .._pg.connection import Target as Place
 from .._shell import Context, Outcome
 from . import service
@@ -220,7 +221,7 @@ def _witnessed(
         )
 
     try:
-        facts["stopped_at"], facts["aside"] = _restore(work, wanted, chosen, running=running)
+        facts |= _restore(work, wanted, chosen, running=running)
         facts["timeline"] = recovery.state(work.place).timeline
     except PgsteadError as error:
         facts["refused"] = str(error)
@@ -232,8 +233,9 @@ def _witnessed(
     return Outcome(True, told | {"evidence": path, "summary": summary(told)})
 
 
-def _restore(work: Restore, wanted: Target, chosen: Backup, *, running: bool) -> tuple[str, str]:
-    """Stop, move aside, restore, start, wait; return where recovery stopped, and where the cluster as it was lies.
+def _restore(work: Restore, wanted: Target, chosen: Backup, *, running: bool) -> dict[str, Any]:
+    """Stop, move aside, restore, start, wait; return where recovery stopped, where the cluster as it was lies, and whether
+    the new timeline is archived.
 
     On a failure before the server is open, the old directory comes back.
     """
@@ -255,19 +257,23 @@ def _restore(work: Restore, wanted: Target, chosen: Backup, *, running: bool) ->
         stopped, aside = stopping_point(log.lines()), str(_interrupted(work).get("aside", ""))
         work.state_file.unlink()
         with work.phase("settle"):
-            _settle(work, log)
-    return stopped, aside
+            archived = _settle(work, log)
+    return {"stopped_at": stopped, "aside": aside, "archived": archived}
 
 
-def _settle(work: Restore, log: ServerLog) -> None:
-    """Take the settings of the recovery out again, and see the new timeline archived."""
+def _settle(work: Restore, log: ServerLog) -> bool:
+    """Take the settings of the recovery out again, and see the new timeline archived; say whether it is."""
     try:
         if recovery.forget_recovery(work.place):
             service.control(work.context.run, "restart", work.unit)
             _until_open(work, log)
-        work.engine.check()
+        # not on a new host, which has no stanza yet
+        archives = archiving.read(work.place).command == archive_command(work.engine.stanza)
+        if archives:
+            work.engine.check()
     except PgsteadError as error:
         raise HostError(f"the cluster is open at its target, but: {error}") from error
+    return archives
 
 
 def _move_aside(work: Restore) -> None:
@@ -280,6 +286,8 @@ def _move_aside(work: Restore) -> None:
         write(Wanted(work.state_file, json.dumps({"aside": aside}) + "\n"))
     if aside and work.data.exists() and not Path(aside).exists():
         work.data.rename(aside)
+    elif aside and work.data.exists() and not (work.data / "PG_VERSION").exists():
+        shutil.rmtree(work.data)  # a part that pgBackRest does not go on from
     if not work.data.exists():
         work.data.mkdir(mode=0o700)
         shutil.chown(work.data, "postgres", "postgres")
