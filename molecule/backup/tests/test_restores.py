@@ -10,7 +10,6 @@ import pytest
 
 from ansible_collections.pgstead.ops.molecule.shared.hosts import (
     SCENARIO,
-    VERSIONS,
     Server,
     check_schema,
     play,
