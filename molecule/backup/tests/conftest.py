@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import testinfra
 
-from ansible_collections.pgstead.ops.molecule.shared.hosts import VERSIONS, Server, play, servers
+from ansible_collections.pgstead.ops.molecule.shared.hosts import VERSIONS, Server, servers
 
 
 @pytest.fixture(params=VERSIONS)
@@ -32,11 +32,3 @@ def spoiled(server: Server) -> Iterator[str]:
     server.host.check_output(f"cp /etc/pgstead/agent.json {path}")
     yield path
     server.host.check_output(f"rm -f {path}")
-
-
-@pytest.fixture
-def settled() -> Iterator[None]:
-    """Bring the hosts back to the inventory after a test that changed them."""
-    yield
-    run = play(playbook="pgstead.ops.site")
-    assert run.code == 0, run.output

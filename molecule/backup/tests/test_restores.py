@@ -150,7 +150,7 @@ def test_a_host_with_smaller_settings_gets_its_cluster_back(server: Server) -> N
     assert record["status"] == "failed"
 
 
-def test_a_host_that_is_gone_comes_back_from_the_inventory_and_a_store(settled: None) -> None:
+def test_a_host_that_is_gone_comes_back_from_the_inventory_and_a_store() -> None:
     """Nothing is left of it but what a store at another place has."""
     server = next(one for one in servers() if one.name == "pgstead-backup-trixie")
     name = f"gone_{int(time.time())}"
