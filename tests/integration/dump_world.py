@@ -109,7 +109,9 @@ class World:
     def dump(self, before: Callable[[], Any] = lambda: None, **changed: Any) -> Verdict:
         """Run the job as the host's command does: in a process of its own, as the user of jobs."""
         where = self.server.target
-        config = Config(USER, str(self.directory), where.socket_directory, where.port, 5, {})
+        config = Config(
+            USER, str(self.directory), where.socket_directory, where.port, 5, {}, str(self.directory / "metrics")
+        )
         # the user that asks is its own in these servers, and is called postgres in the database
         target = dataclasses.replace(where, database=DATABASE)
 

@@ -177,7 +177,8 @@ def test_a_run_that_was_killed_leaves_nothing_to_the_next(world: World, monkeypa
 def test_a_second_job_at_once_is_skipped(world: World) -> None:
     where = world.server.target
     job = JobConfig("27 1 * * *", 60, world.settings())
-    config = Config(USER, str(world.directory), where.socket_directory, where.port, 5, {"backup_dumps": job})
+    metrics = str(world.directory / "metrics")
+    config = Config(USER, str(world.directory), where.socket_directory, where.port, 5, {"backup_dumps": job}, metrics)
     (world.directory / "backup_dumps.lock").touch()
     give(world.directory / "backup_dumps.lock", USER)
 
