@@ -71,6 +71,6 @@ def _there(connection: Any) -> set[str]:
         if not ours:
             raise PermissionDenied(
                 f"{what} in database {DATABASE} belongs to {owner}, who is no superuser, and could have code run with the "
-                f"rights of one: look at what it is, then drop it, or rename it, or give it to {DATABASE}"
+                "rights of one: look at what it is, then drop it, or rename it, or give it to role postgres"
             )
     return {name for _what, _owner, _ours, name in found if name}
