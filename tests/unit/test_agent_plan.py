@@ -13,14 +13,15 @@ from ansible_collections.pgstead.ops.plugins.filter.plans import FilterModule
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.jobs import JOBS as RUNNABLE
 from ansible_collections.pgstead.ops.plugins.module_utils._core import agent_plan
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import parse
-from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import JOBS
+from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import HEARTBEAT, JOBS
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_job import audited
 from ansible_collections.pgstead.ops.plugins.module_utils._core.backup import KINDS
 from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_job import settings
+from ansible_collections.pgstead.ops.plugins.module_utils._core.marker_job import counts
 from ansible_collections.pgstead.ops.plugins.module_utils._core.refresh_job import refreshed
 
 ROOT = Path(__file__).resolve().parents[2]
-BACKUPS = ["backup_full", "backup_diff", "backup_incr", "backup_verify", "check_archiving"]
+BACKUPS = ["backup_full", "backup_diff", "backup_incr", "backup_verify", "check_archiving", "recovery_marker"]
 ALL = ("audit_partitions", "backup_full", "check_jobs")
 JOB = {"schedule": "17 3 * * *", "deadline_seconds": 600, "settings": {"any": 1}}
 SHOP: dict[str, Any] = {"name": "shop", "owner": "boss", "audit": {"tables": ["orders"], "retention": "2 years"}}
@@ -29,7 +30,7 @@ SHOP: dict[str, Any] = {"name": "shop", "owner": "boss", "audit": {"tables": ["o
 def plan(*databases: dict[str, Any], **changed: Any) -> dict[str, Any]:
     spec: dict[str, Any] = {"databases": list(databases), "jobs": {}, "history_lines": 400, "port": 5432}
     spec |= {"scheduler": "cron", "backup_scheduler": "cron", "notifications": {}}
-    spec |= {"metrics_directory": "/var/lib/pgstead/metrics"}
+    spec |= {"metrics_directory": "/var/lib/pgstead/metrics", "marker_counts": "estimate"}
     return FilterModule().filters()["agent_plan"](spec | changed)
 
 
@@ -130,6 +131,7 @@ def test_the_command_accepts_what_is_planned() -> None:
         ({"jobs": {"audit_partitions": {"enabled": "maybe"}}}, "agent_jobs.audit_partitions.enabled: 'maybe'"),
         ({"history_lines": 0}, "agent_history_lines: 0 is not a whole number from 1 to 100000"),
         ({"history_lines": "many"}, "agent_history_lines: 'many'"),
+        ({"marker_counts": "guess"}, "agent_marker_counts: 'guess' is neither exact nor estimate"),
         ({"port": 70000}, "postgresql_port: 70000"),
         ({"scheduler": "at"}, "agent_scheduler: 'at' is neither cron nor timer"),
         ({"backup_scheduler": "at"}, "backup_scheduler: 'at' is neither cron nor timer"),
@@ -196,7 +198,7 @@ def test_each_job_has_one_scheduler(
     data = plan(scheduler=schedulers[0], backup_scheduler=schedulers[1])
     assert [timer["job"] for timer in data["timers"]] == by_timer
     assert [line["job"] for line in data["cron"]] == [name for name in ALL if name not in by_timer]
-    units = {name for name in data["leftovers"]["patterns"] if name.endswith((".service", ".timer"))}
+    units = {name for name in data["leftovers"]["patterns"] if name.endswith((".service", ".timer"))} - {HEARTBEAT}
     without = set(JOBS) - set(by_timer)
     assert units == {f"pgstead-{name}.{kind}" for name in without for kind in ("service", "timer")}
 
@@ -211,6 +213,7 @@ def test_what_is_left_of_jobs_that_are_idle_is_to_go() -> None:
     ]
     assert sorted(name for name in left["patterns"] if not any(job in name for job in ["backup_dumps", *BACKUPS])) == [
         "notifications.json",
+        "pgstead-heartbeat.service",
         "pgstead-refresh_views.service",
         "pgstead-refresh_views.timer",
         "pgstead_refresh_views.prom",
@@ -269,6 +272,21 @@ def test_backups_are_scheduled_where_there_is_a_repository() -> None:
     assert told[0].keep["daily"].days == 30
     assert settings(jobs["backup_verify"].settings, makes=False).wal.days == 30
     assert "x" * 20 not in json.dumps(data)
+
+
+def test_the_heartbeat_is_where_there_is_something_to_restore() -> None:
+    data = plan(backup=BACKUP)
+    after = "postgresql@17-main.service"
+    assert data["heartbeat"] == {"name": "pgstead-heartbeat.service", "user": "postgres", "after": after}
+    assert HEARTBEAT not in data["leftovers"]["patterns"]
+    without = plan(backup=BACKUP | {"repositories": []})
+    assert without["heartbeat"] is None
+    assert HEARTBEAT in without["leftovers"]["patterns"]
+
+
+def test_a_marker_counts_as_declared() -> None:
+    settings = parse(json.dumps(plan(backup=BACKUP, marker_counts="exact")["config"])).jobs["recovery_marker"].settings
+    assert counts(settings) == "exact"
 
 
 def test_what_is_wrong_with_backups_is_named() -> None:

@@ -1,6 +1,8 @@
 # Copyright (c) 2026 pgstead contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The host's command: pgstead version, pgstead list, pgstead run JOB, pgstead register."""
+"""The host's command: pgstead version, pgstead list, pgstead run JOB, pgstead register,
+pgstead heartbeat.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from typing import Any
 from .._core import job
 from .._core.agent_config import Config
 from .._core.errors import PgsteadError, SpecError
+from . import heartbeat
 from .clock import now
 from .journal import note
 from .memory import missed, notices, register
@@ -41,6 +44,8 @@ def main(argv: Sequence[str], version: str) -> int:
             become(config.user)
             names = register(config, now())
             return _show(told.json, {"registered": names}, [f"{name}: its schedule is new" for name in names])
+        if told.verb == "heartbeat":
+            heartbeat.run(config)
         entry = run(told.job, config, version)
     except PgsteadError as error:
         return _refuse(told, error)
@@ -56,9 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     version = verbs.add_parser("version", help="say which version this is, with a hash of its content")
     listing = verbs.add_parser("list", help="show the configured jobs, and what each came to last")
     registering = verbs.add_parser("register", help="note which schedules are new; a playbook does that")
+    beating = verbs.add_parser("heartbeat", help="write the heartbeat until it is ended; a service does that")
     running = verbs.add_parser("run", help="run a job now, as cron does", epilog=_CODES)
     running.add_argument("job", metavar="JOB", help="its name, as in pgstead list")
-    for verb in (listing, registering, running):
+    for verb in (listing, registering, beating, running):
         verb.add_argument(
             "--config", type=Path, default=CONFIGURATION, metavar="PATH", help=f"configuration ({CONFIGURATION})"
         )
@@ -102,6 +108,6 @@ def _show(as_json: bool, data: Mapping[str, Any], lines: Sequence[str]) -> int:
 def _refuse(told: argparse.Namespace, error: PgsteadError) -> int:
     """Say why nothing could be done; from cron, only the journal hears it."""
     sys.stderr.write(f"pgstead: {error}\n")
-    if told.verb == "run":
-        note("failed", f"{told.job}: {error}")
+    if told.verb in ("run", "heartbeat"):
+        note("failed", f"{getattr(told, 'job', told.verb)}: {error}")
     return job.EXIT_REFUSED if isinstance(error, SpecError) else job.EXIT_CODES["failed"]

@@ -10,7 +10,16 @@ from typing import Any
 
 from .._core.agent_config import Config
 from .._core.job import Verdict
-from . import audit_partitions, backup_dumps, backup_verify, backups, check_archiving, check_jobs, refresh_views
+from . import (
+    audit_partitions,
+    backup_dumps,
+    backup_verify,
+    backups,
+    check_archiving,
+    check_jobs,
+    recovery_marker,
+    refresh_views,
+)
 
 Work = Callable[[Config, Mapping[str, Any]], Verdict]
 
@@ -33,5 +42,6 @@ JOBS: Mapping[str, Job] = {
     "backup_incr": Job(backups.run, BACKUP),
     "backup_verify": Job(backup_verify.run),
     "check_archiving": Job(check_archiving.run),
+    "recovery_marker": Job(recovery_marker.run),
     "check_jobs": Job(check_jobs.run),
 }

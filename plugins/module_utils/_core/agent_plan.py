@@ -17,6 +17,7 @@ from .audit_job import MOST_AHEAD, MOST_MONTHS
 from .audit_partition import DEFAULT_AHEAD, LEAST_AHEAD, retention_months
 from .backup import KINDS
 from .cron import on_calendar, schedule_problem
+from .dump_job import COUNTS
 from .dump_plan import NO_DUMPS, plan_dumps
 from .errors import Problem
 from .inventory import number
@@ -28,6 +29,7 @@ USER = "postgres"
 STATE_DIRECTORY = "/var/lib/pgstead/jobs"
 NOTIFICATIONS = "/etc/pgstead/notifications.json"
 UNITS = "/etc/systemd/system"
+HEARTBEAT = "pgstead-heartbeat.service"
 SCHEDULERS = ("cron", "timer")
 SOCKET_DIRECTORY = "/var/run/postgresql"
 # what an inventory that says nothing of a job gets
@@ -40,6 +42,7 @@ JOBS: Mapping[str, Mapping[str, Any]] = {
     "backup_incr": {"schedule": "22 * * * *", "deadline": "12h", "enabled": True},  # others of them go first
     "backup_verify": {"schedule": "52 5 * * *", "deadline": "12h", "enabled": True},
     "check_archiving": {"schedule": "*/10 * * * *", "deadline": "2min", "enabled": True},
+    "recovery_marker": {"schedule": "47 0 * * *", "deadline": "30min", "enabled": True},
     "check_jobs": {"schedule": "*/15 * * * *", "deadline": "1min", "enabled": True},
 }
 AUDIT_SCHEMA = "audit"
@@ -49,14 +52,15 @@ _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no
 
 @dataclass(frozen=True)
 class AgentPlan:
-    """The command's configuration, cron's lines, systemd's timers, and what lies on hosts of jobs or schedulers that are
-    no longer wanted (`leftovers`: directories, and names of files in any of them). No `problems` means that a host may
-    be touched.
+    """The command's configuration, cron's lines, systemd's timers, the unit of the heartbeat (None for none), and what lies
+    on hosts of what is no longer wanted (`leftovers`: directories, and names of files in any of them). No `problems` means
+    that a host may be touched.
     """
 
     config: Mapping[str, Any]
     cron: tuple[Mapping[str, str], ...] = ()
     timers: tuple[Mapping[str, Any], ...] = ()
+    heartbeat: Mapping[str, str] | None = None
     idle: tuple[str, ...] = ()
     leftovers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -67,6 +71,7 @@ class AgentPlan:
             "config": self.config,
             "cron": list(self.cron),
             "timers": list(self.timers),
+            "heartbeat": self.heartbeat,
             "idle": list(self.idle),
             "leftovers": dict(self.leftovers),
             "problems": [str(problem) for problem in self.problems],
@@ -102,7 +107,7 @@ class _Found:
 
 def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
     """Decide which jobs run on a host, and by what they are started. `spec` has databases, backup, dumps, jobs, history_lines, port,
-    metrics_directory, notifications, scheduler and backup_scheduler.
+    marker_counts, metrics_directory, notifications, scheduler and backup_scheduler.
     """
     found = _Found()
     jobs = _jobs(found, spec)
@@ -125,6 +130,7 @@ def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
             found.problems.append(Problem(where, f"{spec[variable]!r} is neither {' nor '.join(SCHEDULERS)}"))
     if found.problems:
         return AgentPlan(config, problems=tuple(found.problems))
+    heartbeat = _heartbeat(spec.get("backup") or {})
     return AgentPlan(
         config,
         tuple(
@@ -133,8 +139,9 @@ def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
             if name not in by_timer
         ),
         tuple(_timer(name, jobs[name]) for name in jobs if name in by_timer),
+        heartbeat,
         tuple(name for name in JOBS if name not in jobs),
-        _leftovers(config, by_timer),
+        _leftovers(config, by_timer, beats=heartbeat is not None),
     )
 
 
@@ -152,7 +159,7 @@ def _jobs(found: _Found, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "backup_dumps": dumps.settings if dumps.settings["databases"] else {},
         "audit_partitions": _audited(found, spec["databases"]),
         "refresh_views": _refreshed(found, spec["databases"]),
-        **_backed_up(found, spec.get("backup") or {}),
+        **_backed_up(found, spec.get("backup") or {}, spec["marker_counts"]),
     }
     jobs: dict[str, dict[str, Any]] = {}
     for name in sorted(JOBS, key=check_job.NAME.__eq__):  # which looks at those that were found before it
@@ -173,7 +180,15 @@ def _timer(name: str, job: Mapping[str, Any]) -> dict[str, Any]:
     return {"job": name, "user": USER, "calendar": list(on_calendar(job["schedule"])), "limit_seconds": limit}
 
 
-def _leftovers(config: Mapping[str, Any], by_timer: Collection[str]) -> dict[str, list[str]]:
+def _heartbeat(backup: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return what the unit of the heartbeat is made of; none where nothing could be restored."""
+    if not backup.get("repositories"):
+        return None
+    cluster = f"postgresql@{backup['version']}-{backup['cluster_name']}.service"
+    return {"name": HEARTBEAT, "user": USER, "after": cluster}
+
+
+def _leftovers(config: Mapping[str, Any], by_timer: Collection[str], *, beats: bool) -> dict[str, list[str]]:
     """Return where to look for files, and the names of those that are to go."""
     idle = [name for name in JOBS if name not in config["jobs"]]
     names = [f"{name}.{ending}" for name in idle for ending in ("json", "jsonl", "lock", "memory")]
@@ -181,6 +196,7 @@ def _leftovers(config: Mapping[str, Any], by_timer: Collection[str]) -> dict[str
     for name in JOBS:
         if name not in by_timer:
             names += [f"pgstead-{name}.timer", f"pgstead-{name}.service"]
+    names += [] if beats else [HEARTBEAT]
     paths = [STATE_DIRECTORY, str(config["metrics_directory"]), UNITS]
     if config["notifications"] is None:
         # of both directories: who is told, and who has not been told yet
@@ -255,8 +271,10 @@ def _refreshed(found: _Found, items: Sequence[Mapping[str, Any]]) -> dict[str, A
     return {"databases": databases} if databases else {}
 
 
-def _backed_up(found: _Found, raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _backed_up(found: _Found, raw: Mapping[str, Any], counts: Any) -> dict[str, dict[str, Any]]:
     """Return the settings of the jobs of physical backups, by job; none where no repository is declared."""
+    if counts not in COUNTS:
+        found.problems.append(Problem("agent_marker_counts", f"{counts!r} is neither {' nor '.join(COUNTS)}"))
     if not raw.get("repositories"):
         return {}
     declared, problems = backup_spec.read(raw)
@@ -265,7 +283,8 @@ def _backed_up(found: _Found, raw: Mapping[str, Any]) -> dict[str, dict[str, Any
         return {}
     files = backup_spec.host_files(declared)
     made = {f"backup_{kind}": declared.made(kind, files) for kind in KINDS}
-    return {**made, "backup_verify": declared.job(files), "check_archiving": declared.job(files)}
+    looked = {"backup_verify": declared.job(files), "check_archiving": declared.job(files)}
+    return {**made, **looked, "recovery_marker": {"counts": counts}}
 
 
 def _retention(found: _Found, where: str, raw: Any) -> int | None:

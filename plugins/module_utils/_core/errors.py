@@ -58,6 +58,10 @@ class SessionRefused(PgsteadError):
     """Connected, but nothing must be changed through this session: a pooler, a standby, a read-only session."""
 
 
+class IsStandby(SessionRefused):
+    """The server is a standby: nothing can be written there until it is promoted."""
+
+
 class PermissionDenied(PgsteadError):
     """The server refused a statement for want of rights; the message names the role and the statement."""
 

@@ -173,17 +173,15 @@ def _archive_all(work: Restore, wanted: Target) -> str:
     if work.context.check_mode:
         return str(state.current_segment)
     segment = recovery.switch(work.place)
-    deadline = time.monotonic() + ARCHIVE_SECONDS
-    while recovery.last_archived(work.place)[:24] < segment:
-        if time.monotonic() > deadline:
-            if work.params["mode"] == "aside" and wanted.kind != "latest":
-                break  # it stays in the directory that is moved aside, and a target in it is refused
-            raise HostError(
-                f"{segment} was not archived within {ARCHIVE_SECONDS} s, and would be lost: mend archiving (pgstead run "
-                f"check_archiving says what is wrong). Or stop {work.unit} first, and use backup_restore_mode: aside, which "
-                "keeps what is not archived in the directory that is moved aside. Nothing was touched"
-            )
-        time.sleep(0.2)
+    if recovery.archived(work.place, segment, ARCHIVE_SECONDS):
+        return segment
+    if work.params["mode"] != "aside" or wanted.kind == "latest":
+        raise HostError(
+            f"{segment} was not archived within {ARCHIVE_SECONDS} s, and would be lost: mend archiving (pgstead run "
+            f"check_archiving says what is wrong). Or stop {work.unit} first, and use backup_restore_mode: aside, which "
+            "keeps what is not archived in the directory that is moved aside. Nothing was touched"
+        )
+    # it stays in the directory that is moved aside, and a target in it is refused
     return segment
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from .._core.errors import ConnectionFailed
 from .connection import Target, connect, driver, execute, rows
@@ -21,11 +23,9 @@ FROM pg_catalog.pg_control_checkpoint() c
 """
 # Something is written first: a segment in which nothing is would not be ended. And it is a transaction that commits:
 # recovery to a time ends at the first commit after it, and fails where there is none.
-_MARK = """
-SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_create_restore_point('pgstead: before a restore')),
-       pg_catalog.pg_current_xact_id()
-"""
-_SWITCH = "SELECT pg_catalog.pg_switch_wal()"
+_MARK = "SELECT pg_catalog.pg_create_restore_point('pgstead: before a restore'), pg_catalog.pg_current_xact_id()"
+# The byte before the end: at a border of segments, majors differ on which of the two an LSN belongs to.
+_SWITCH = "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_switch_wal() - 1)"
 _ARCHIVED = "SELECT last_archived_wal FROM pg_catalog.pg_stat_archiver"
 _LEFT_BEHIND = """
 SELECT name FROM pg_catalog.pg_file_settings
@@ -63,15 +63,29 @@ def state(target: Target) -> State:
 def switch(target: Target) -> str:
     """End the running WAL segment, and return its name: it is archived from now on."""
     with connect(target) as connection:
-        ((name, _transaction),) = rows(connection, _MARK)
-        rows(connection, _SWITCH)
-    return str(name)
+        rows(connection, _MARK)
+        return end_segment(connection)
+
+
+def end_segment(connection: Any) -> str:
+    """End the WAL segment that has what was written last, and return its name."""
+    return str(rows(connection, _SWITCH)[0][0])
 
 
 def last_archived(target: Target) -> str:
     """Return the name of the last archived file, empty for none."""
     with connect(target) as connection:
         return str(rows(connection, _ARCHIVED)[0][0] or "")
+
+
+def archived(target: Target, segment: str, patience_seconds: float) -> bool:
+    """Wait until a segment is archived, and with it all before it; say whether it was in time."""
+    deadline = time.monotonic() + patience_seconds
+    while last_archived(target)[:24] < segment:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def forget_recovery(target: Target) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .._core.errors import LockNotAcquired, SessionRefused
+from .._core.errors import IsStandby, LockNotAcquired, SessionRefused
 from .._core.names import quote
 from .connection import Target, connect, driver, execute, rows
 
@@ -50,7 +50,7 @@ def session(target: Target, role: str = "") -> Iterator[Any]:
                 "PostgreSQL itself (its own port, or the socket)"
             )
         if standby:
-            raise SessionRefused(f"{target} is a standby, where nothing can be changed: connect to the primary")
+            raise IsStandby(f"{target} is a standby, where nothing can be changed: connect to the primary")
         if read_only:
             raise SessionRefused(
                 f"{target}: sessions of role {user} are read-only (default_transaction_read_only): use a role that owns "
