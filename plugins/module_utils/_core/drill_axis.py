@@ -17,8 +17,16 @@ _STEPS = (
     *(n * _HOUR for n in (1, 2, 3, 6, 12)),
     *(n * _DAY for n in (1, 2, 5, 10, 20, 50, 100)),
 )
-_DECADES = (1, 10, _MINUTE, 10 * _MINUTE, _HOUR, 10 * _HOUR, _DAY, 10 * _DAY, 100 * _DAY)
-_WIDE = 20  # so many times the least value is too much for one linear axis
+_MARKS = (
+    1,
+    5,
+    10,
+    30,
+    *(n * _MINUTE for n in (1, 5, 10, 30)),
+    *(n * _HOUR for n in (1, 5, 10)),
+    *(n * _DAY for n in (1, 5, 20, 100)),
+)
+_WIDE = 10  # so many times the least value is too much for one linear axis
 _LEAST = 1.0  # on a logarithmic axis
 
 
@@ -56,4 +64,4 @@ def over(values: Sequence[float]) -> Axis:
     if high <= _WIDE * low:
         return from_zero(high * 1.15, 4)
     low, high = low / 1.5, high * 1.5
-    return Axis(low, high, tuple(tick for tick in _DECADES if low <= tick <= high), logarithmic=True)
+    return Axis(low, high, tuple(tick for tick in _MARKS if low <= tick <= high), logarithmic=True)

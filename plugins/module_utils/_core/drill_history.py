@@ -34,7 +34,7 @@ def chart(name: str, title: str, drills: Sequence[Past], figure: Figure, objecti
     told = "; ".join(f"{each.started[:10]}: {spoken(figure(each))}, {each.status}" for each in drills)
     return tag(
         "figure",
-        tag("figcaption", title),
+        tag("figcaption", title, tag("small", " (logarithmic)" if axis.logarithmic else "")),
         tag(
             "svg",
             tag("title", f"{title} of the last {len(drills)} drills", id=f"{name}-title"),

@@ -15,7 +15,7 @@ from .drill_facts import Drill, Past, Step, by_verdict, drill, history, short
 from .drill_style import STYLE
 from .drill_timeline import timeline
 from .drill_verdict import Judged, judged, lost, recovery_point, recovery_time, spoken, well
-from .drill_words import BANNERS, PROVES, VERDICTS
+from .drill_words import BANNERS, PROVES, SIGNS, VERDICTS
 from .job import worst
 from .markup import Markup, joined, tag
 from .recovery_probe import PASSED, Check
@@ -37,7 +37,7 @@ def page(entry: Mapping[str, Any]) -> str:
         _figures(told, found),
         _section("Timeline", timeline(told)),
         _section("What was proven, and how", *_preflight(told), *map(_step, told.steps), *_proofs(told)),
-        _section("Earlier drills", *_history([*earlier, _read(entry, status)], told)),
+        _section("Drill by drill", *_history([*earlier, _read(entry, status)], told)),
         _section("Do it again", tag("pre", tag("code", told.repeat))),
         _footer(),
     )
@@ -91,16 +91,6 @@ def _figures(told: Drill, found: Judged) -> Markup:
     speed = "" if told.bytes_per_second is None else f"{human_size(round(told.bytes_per_second))} a second"
     worst_point = told.recovery_point_worst_seconds
     moment = "" if worst_point is None else f"at the worst moment of the window {lost(worst_point)}"
-    total = len(told.checks)
-    parts = [(found.passed, "passed"), (found.failed, "failed"), (found.could_not_run, "could not run")]
-    counted = tag(
-        "div",
-        tag("h2", "Checks"),
-        tag("p", f"{found.passed} of {total} passed", class_="big"),
-        _share(found.passed, total) if total else tag("p", "Nothing was checked."),
-        tag("p", ", ".join(f"{number} {words}" for number, words in parts if number), class_="more"),
-        class_="card good" if total and found.passed == total else "card bad",
-    )
     time, point = told.recovery_time_seconds, told.recovery_point_seconds
     return tag(
         "div",
@@ -108,8 +98,24 @@ def _figures(told: Drill, found: Judged) -> Markup:
             "Recovered in", spoken(time), time, told.recovery_time_objective, ", ".join(filter(None, (size, speed)))
         ),
         _figure("Data lost, at most", lost(point), point, told.recovery_point_objective, moment),
-        counted,
+        _counted(told, found),
         class_="cards",
+    )
+
+
+def _counted(told: Drill, found: Judged) -> Markup:
+    total, before = len(told.checks), len(told.preflight)
+    parts = [(found.failed, "failed"), (found.could_not_run, "could not run")]
+    wrong = ", ".join(f"{number} {words}" for number, words in parts if number)
+    good = bool(told.checks) and not wrong
+    return tag(
+        "div",
+        tag("h2", "Checks"),
+        tag("p", f"{found.passed} of {total} passed", class_="big"),
+        _share(found.passed, total or 1),
+        tag("p", "✓ all passed" if good else f"✕ {wrong or 'nothing was checked'}", class_="verdict"),
+        tag("p", f"{total - before} of what was restored, {before} before", class_="more"),
+        class_="card good" if good else "card bad",
     )
 
 
@@ -166,7 +172,9 @@ def _step(step: Step) -> Markup:
 
 def _checks(checks: Sequence[Check], caption: str) -> Markup:
     head = tag(
-        "tr", *(tag("th", words, scope="col") for words in ("Verdict", "Check", "Database", "What was found", "Took"))
+        "tr",
+        *(tag("th", words, scope="col") for words in ("Verdict", "Check", "Database", "What was found")),
+        tag("th", "Took", scope="col", class_="number"),
     )
     return tag(
         "table",
@@ -185,9 +193,13 @@ def _check(each: Check) -> Markup:
         tag("th", each.check.replace("_", " "), scope="row"),
         tag("td", each.database or "–", class_="database"),
         tag("td", each.words, class_="words"),
-        tag("td", human_duration(each.seconds), class_="number"),
+        tag("td", _took(each.seconds), class_="number"),
         class_="good" if each.status == PASSED else "bad",
     )
+
+
+def _took(seconds: float) -> str:
+    return "< 0.1 s" if 0 < seconds < 0.05 else human_duration(seconds)
 
 
 def _proofs(told: Drill) -> Iterator[Markup]:
@@ -205,8 +217,10 @@ def _proofs(told: Drill) -> Iterator[Markup]:
             "A check that could not run proves nothing: it is counted apart, and the drill has failed.",
             class_="more",
         )
-        head = tag("tr", tag("th", "Check", scope="col"), tag("th", "Where it passed", scope="col"))
-        yield tag("table", tag("caption", "What each check proves"), tag("thead", head), tag("tbody", *rows))
+        head = tag("tr", tag("th", "Check", scope="col"), tag("th", "Where it passed, this holds", scope="col"))
+        yield tag(
+            "table", tag("caption", "What each check proves"), tag("thead", head), tag("tbody", *rows), class_="proofs"
+        )
 
 
 def _history(drills: Sequence[Past], told: Drill) -> Iterator[Markup]:
@@ -219,27 +233,35 @@ def _history(drills: Sequence[Past], told: Drill) -> Iterator[Markup]:
         drill_history.chart("point", "Recovery point", drills, recovery_point, told.recovery_point_objective),
         class_="charts",
     )
-    yield tag("p", "● ok   ▲ warning   ✕ failed   ? not measured   ╌ objective   ┄ trend", class_="legend")
-    head = ("Begun", "Profile", "Verdict", "Recovered in", "Data lost", "Size")
+    yield tag("ul", *(tag("li", words) for words in SIGNS), class_="legend", aria_label="Signs")
+    head = tag(
+        "tr",
+        tag("th", "Begun", scope="col"),
+        tag("th", "Profile", scope="col", class_="wide"),
+        tag("th", "Verdict", scope="col"),
+        *(tag("th", words, scope="col", class_="number") for words in ("Recovered in", "Data lost")),
+        tag("th", "Size", scope="col", class_="number wide"),
+    )
     yield tag(
         "table",
         tag("caption", "Drills, the latest first"),
-        tag("thead", tag("tr", *(tag("th", words, scope="col") for words in head))),
+        tag("thead", head),
         tag("tbody", *map(_past, reversed(drills))),
         class_="history",
     )
 
 
 def _past(each: Past) -> Markup:
+    day, _t, time = each.started.partition("T")
     size = "not measured" if each.size_bytes is None else human_size(each.size_bytes)
     return tag(
         "tr",
-        tag("th", each.started.replace("T", " ").rstrip("Z"), scope="row"),
-        tag("td", each.profile.replace("_", " ")),
+        tag("th", day, tag("span", f" {time.rstrip('Z')}", class_="wide"), scope="row"),
+        tag("td", each.profile.replace("_", " "), class_="wide"),
         tag("td", f"{BANNERS[each.status][0]} {each.status}", class_="verdict"),
         tag("td", spoken(each.recovery_time_seconds), class_="number"),
         tag("td", lost(each.recovery_point_seconds), class_="number"),
-        tag("td", size, class_="number"),
+        tag("td", size, class_="number wide"),
         class_="good" if each.status == "ok" else "warn" if each.status == "warning" else "bad",
     )
 

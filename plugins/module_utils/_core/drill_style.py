@@ -51,11 +51,19 @@ table{border-collapse:collapse;width:100%;font-size:.88rem;margin:.3rem 0}
 caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 th,td{text-align:left;vertical-align:top;padding:.22rem .7rem .22rem 0;border-bottom:1px solid var(--line)}
 thead th{font-size:.78rem;font-weight:600;color:var(--soft)}tbody th{font-weight:600}
-.number{text-align:right;padding-right:0;white-space:nowrap;font-variant-numeric:tabular-nums}
-thead th:last-child{text-align:right;padding-right:0}
-.checks .verdict{white-space:nowrap;width:7.5rem}.checks tr.bad{background:var(--bad-soft)}
+.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+.checks{table-layout:fixed}.checks th:first-child{width:8.5rem}
+.checks th:nth-child(2){width:11.5rem}.checks th:nth-child(3){width:8rem}.checks .number{width:4.5rem}.history .number{width:9rem}
+th:last-child,td:last-child{padding-right:.4rem}.checks td:first-child,.checks th:first-child{padding-left:.4rem}
+.checks tr.bad{background:var(--bad-soft)}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);color:var(--soft);font-size:.82rem}
-@media (max-width:40rem){.wide{display:none}h1{font-size:1.35rem}th,td{padding-right:.4rem}}
+@media (max-width:40rem){
+.checks thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.checks tr{display:grid;grid-template-columns:7rem 1fr auto;border-bottom:1px solid var(--line);padding:.2rem 0}
+.checks tbody th,.checks td{border:0;padding:.05rem .3rem;width:auto}.checks .number{width:auto;grid-area:1/3}
+.checks .database{grid-area:2/1}.checks .words{grid-area:2/2/3/4}
+.history .number{width:auto;white-space:normal}.proofs th,.history td{overflow-wrap:normal}.history th{white-space:nowrap}
+.wide{display:none}h1{font-size:1.35rem}th,td{padding-right:.4rem}}
 @media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--panel:#fff}body{font-size:10pt}main{max-width:none;padding:0}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}h2,h3{break-after:avoid}tr,figure,.card,.banner{break-inside:avoid}}
 """

@@ -18,7 +18,7 @@ from .units import human_duration
 _ROW, _TOP, _BAR = 44, 8, 18  # pixels
 _LEAST_WIDTH = 0.4  # percent: what took no time can still be seen
 _ALWAYS, _WIDE_ONLY = 26.0, 9.0  # percent of the width from which a bar can hold its label: everywhere, on a screen
-_MOST_NAME = 38  # characters
+_MOST_NAME = 34  # characters
 
 
 def timeline(told: Drill) -> Markup:
@@ -57,7 +57,6 @@ def _grid(axis: Axis, base: int) -> Iterator[Markup]:
 def _row(step: Step, top: int, axis: Axis) -> Markup:
     good = well(step)
     name = step.name if len(step.name) <= _MOST_NAME else step.name[: _MOST_NAME - 1] + "…"
-    said = human_duration(step.seconds) if not step.error else f"ended after {human_duration(step.seconds)}"
     bars, at = [], step.begun
     for phase, seconds in step.phases.items():
         bars.append(_bar(phase, at, seconds, top + 16, axis))
@@ -65,7 +64,7 @@ def _row(step: Step, top: int, axis: Axis) -> Markup:
     return tag(
         "g",
         tag("text", f"{'✓' if good else '✕'} {name}", x="0", y=top + 10, class_="row" if good else "row bad"),
-        tag("text", said, x="100%", y=top + 10, text_anchor="end", class_="tick"),
+        tag("text", human_duration(step.seconds), x="100%", y=top + 10, text_anchor="end", class_="tick"),
         *bars,
     )
 

@@ -19,6 +19,7 @@ from .recovery_probe import FAILED, PASSED, Check, bad
 from .units import human_duration
 
 HEADINGS = ("cluster", "status", "profile", "when", "recovered in", "data lost", "checks", "reason")
+MOST_REASON = 100  # characters of it in a table
 
 
 @dataclass(frozen=True)
@@ -131,14 +132,22 @@ def summary(facts: Mapping[str, Any], found: Judged) -> str:
     """Return what came of a drill in one line; of a failed one, what failed first."""
     told = drill(facts)
     if found.faults:
-        more = f" (and {len(found.faults) - 1} more)" if len(found.faults) > 1 else ""
-        return f"{told.cluster}: recovery NOT proven: {' '.join(found.faults[0].split())}{more}"
-    line_ = (
+        return f"{told.cluster}: recovery NOT proven: {_first(found.faults)}"
+    figures = (
         f"{told.cluster}: recovered in {spoken(told.recovery_time_seconds)} (objective {human_duration(told.recovery_time_objective)}), "
         f"at most {lost(told.recovery_point_seconds)} of data lost (objective {human_duration(told.recovery_point_objective)}), "
         f"{found.passed} checks passed"
     )
-    return line_ + "".join(f"; {' '.join(each.split())}" for each in found.warnings)
+    return figures + "".join(f"; {each}" for each in found.warnings)
+
+
+def _first(reasons: Sequence[str], most: int | None = None) -> str:
+    """Return the first reason in one line, at most so many characters of it, and how many there are besides."""
+    if not reasons:
+        return ""
+    words, more = " ".join(reasons[0].split()), len(reasons) - 1
+    cut = words if most is None or len(words) <= most else words[: most - 1] + "…"
+    return cut + (f" (and {more} more)" if more else "")
 
 
 def spoken(seconds: float | None) -> str:
@@ -160,8 +169,6 @@ def table(records: Iterable[Mapping[str, Any]]) -> str:
 def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     told = drill(entry["facts"])
     found = judged(told, history(entry["facts"].get("history", ()), entry["started"]), entry["started"])
-    reasons = [*found.faults, *found.warnings]
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     return (
         told.cluster,
         entry["status"],
@@ -170,5 +177,5 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
         f"{spoken(told.recovery_time_seconds)} of {human_duration(told.recovery_time_objective)}",
         f"{lost(told.recovery_point_seconds)} of {human_duration(told.recovery_point_objective)}",
         f"{found.passed} of {len(told.checks)}",
-        " ".join(reasons[0].split()) + more if reasons else "",
+        _first([*found.faults, *found.warnings], MOST_REASON),
     )

@@ -35,3 +35,5 @@ BANNERS: Mapping[str, tuple[str, str]] = {
     "failed": ("✕", "Recovery NOT proven"),
     "skipped": ("–", "Nothing was tried"),
 }
+# of the charts over several drills
+SIGNS = ("● ok", "▲ warning", "✕ failed", "? not measured", "╌╌ objective", "┈┈ trend")
