@@ -10,10 +10,8 @@ import pytest
 from ansible_collections.pgstead.ops.plugins.module_utils._core import drill_facts, evidence
 from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_verdict import judge, summary, table
 
-from .drill_world import PREFLIGHT, PROVEN, STARTED, check, facts, past, step
+from .drill_world import DAMAGED, MUTE, PREFLIGHT, PROVEN, STARTED, facts, past, step
 
-DAMAGED = check("amcheck", status="failed", words="btree index damaged")
-MUTE = check("counts", "", "could_not_run", "no manifest")
 RISING = [past(f"2026-11-{day:02}T03:30:00Z", 30.0 * day) for day in (1, 6, 11, 16, 21)]
 
 
