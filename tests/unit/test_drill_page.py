@@ -112,7 +112,7 @@ def said(**changed: Any) -> str:
     [
         ({}, ["Recovery proven", "1 min 53 s", "13 s", "objective met", "15 min", "5 min", "11 of 11 passed", "all passed"]),
         ({}, ["latest", LABEL, "store, off-site", STOPPED, "pgstead run drill_quick", "2026-11-26 03:30:00 UTC", "2 min 40 s"]),
-        ({}, ["4.7 GB restored, 78.1 MB a second", "at the worst moment of the window 4 min", "d1", "17"]),
+        ({}, ["4.7 GB restored, 78.1 MB/s", "at the worst moment of the window 4 min", "d1", "17"]),
         ({}, ["This is the first drill of this cluster on record."]),
         ({"recovery_point_worst_seconds": 400}, ["Recovery proven, with warnings", "6 min 40 s of data would have been lost"]),
         ({"recovery_time_seconds": 1000}, ["Recovery NOT proven", "objective missed", "16 min 40 s"]),

@@ -88,7 +88,7 @@ def _banner(entry: Mapping[str, Any], told: Drill, found: Judged, status: str) -
 
 def _figures(told: Drill, found: Judged) -> Markup:
     size = "" if told.size_bytes is None else f"{human_size(told.size_bytes)} restored"
-    speed = "" if told.bytes_per_second is None else f"{human_size(round(told.bytes_per_second))} a second"
+    speed = "" if told.bytes_per_second is None else f"{human_size(round(told.bytes_per_second))}/s"
     worst_point = told.recovery_point_worst_seconds
     moment = "" if worst_point is None else f"at the worst moment of the window {lost(worst_point)}"
     time, point = told.recovery_time_seconds, told.recovery_point_seconds
@@ -155,7 +155,7 @@ def _step(step: Step) -> Markup:
         "Target": step.target,
         "Backup": step.backup or "none",
         "Repository": place or "none",
-        "Recovery stopped": step.stopped_at or "not known",
+        **({"Recovery stopped": step.stopped_at or "not known"} if step.whole_cluster else {}),
         "Phases": ", ".join(f"{name} {human_duration(seconds)}" for name, seconds in step.phases.items()) or "none",
     }
     good = well(step)

@@ -64,6 +64,6 @@ footer{margin-top:2.5rem;border-top:1px solid var(--line);color:var(--soft);font
 .checks .database{grid-area:2/1}.checks .words{grid-area:2/2/3/4}
 .history .number{width:auto;white-space:normal}.proofs th,.history td{overflow-wrap:normal}.history th{white-space:nowrap}
 .wide{display:none}h1{font-size:1.35rem}th,td{padding-right:.4rem}}
-@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--panel:#fff}body{font-size:10pt}main{max-width:none;padding:0}
+@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--panel:#fff}html{font-size:11px}body{font-size:1rem}main{max-width:none;padding:0}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}h2,h3{break-after:avoid}tr,figure,.card,.banner{break-inside:avoid}}
 """

@@ -17,7 +17,8 @@ from .units import human_duration
 
 _ROW, _TOP, _BAR = 44, 8, 18  # pixels
 _LEAST_WIDTH = 0.4  # percent: what took no time can still be seen
-_ALWAYS, _WIDE_ONLY = 26.0, 9.0  # percent of the width from which a bar can hold its label: everywhere, on a screen
+# Percent of the width from which a bar can hold its whole label everywhere; on a screen; its phase's name there.
+_ALWAYS, _SCREEN, _NAME = 26.0, 13.0, 7.0
 _MOST_NAME = 34  # characters
 
 
@@ -64,7 +65,7 @@ def _row(step: Step, top: int, axis: Axis) -> Markup:
     return tag(
         "g",
         tag("text", f"{'✓' if good else '✕'} {name}", x="0", y=top + 10, class_="row" if good else "row bad"),
-        tag("text", human_duration(step.seconds), x="100%", y=top + 10, text_anchor="end", class_="tick"),
+        tag("text", human_duration(step.seconds), x="100%", y=top + 10, text_anchor="end", class_="tick halo"),
         *bars,
     )
 
@@ -74,8 +75,9 @@ def _bar(phase: str, begun: float, seconds: float, top: int, axis: Axis) -> Mark
     width, words = max(share, _LEAST_WIDTH), f"{phase} {human_duration(seconds)}"
     place = {"x": f"{min(left, 100 - width):.3f}%", "width": f"{width:.3f}%", "y": top, "height": _BAR}
     inside = [tag("title", words), tag("rect", width="100%", height="100%", class_=_class(phase))]
-    if share >= _WIDE_ONLY:
-        inside.append(tag("text", words, x=6, y=13, class_="in" if share >= _ALWAYS else "in wide"))
+    if share >= _NAME:
+        label = words if share >= _SCREEN else phase
+        inside.append(tag("text", label, x=6, y=13, class_="in" if share >= _ALWAYS else "in wide"))
     return tag("svg", *inside, **place)
 
 
