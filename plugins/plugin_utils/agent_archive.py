@@ -29,6 +29,7 @@ _HOST = (
     "backup_survey",
     "poolers",
     "dump_*",
+    "evidence*",
 )
 PACKAGES = ("_agent/*.py", "_core/*.py", "_pg/*.py", *(f"_host/{name}.py" for name in _HOST))
 # isolated: neither the caller's environment nor the working directory decides what is imported

@@ -21,7 +21,7 @@ FACTS = {
 
 def entry(**changed: Any) -> dict[str, Any]:
     base = {
-        "kind": "drill",
+        "kind": "trial",
         "host": "db1",
         "started": "2026-01-02T03:04:05Z",
         "seconds": 1.23456,
@@ -34,7 +34,7 @@ def entry(**changed: Any) -> dict[str, Any]:
 def test_record() -> None:
     assert entry() == {
         "schema": 1,
-        "kind": "drill",
+        "kind": "trial",
         "host": "db1",
         "started": "2026-01-02T03:04:05Z",
         "seconds": 1.235,
@@ -54,7 +54,7 @@ def test_json_reads_back_and_is_stable() -> None:
     "started", ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05", "2026-01-02T03:04:05.678Z", "20260102T030405Z"]
 )
 def test_file_stem(started: str) -> None:
-    assert evidence.file_stem(entry(started=started)) == "20260102T030405Z-drill"
+    assert evidence.file_stem(entry(started=started)) == "20260102T030405Z-trial"
 
 
 class Reader(HTMLParser):

@@ -132,3 +132,23 @@ def test_a_written_size_reads_back(kilobytes: int) -> None:
 )
 def test_human_size(size: int, expected: str) -> None:
     assert units.human_size(size) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0 s"),
+        (0.94, "0.9 s"),
+        (3.0, "3 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (123.4, "2 min 3 s"),
+        (900, "15 min"),
+        (3599.7, "1 h"),
+        (3900, "1 h 5 min"),
+        (90000, "1 d 1 h"),
+    ],
+)
+def test_human_duration(seconds: float, expected: str) -> None:
+    assert units.human_duration(seconds) == expected

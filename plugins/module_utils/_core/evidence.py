@@ -9,7 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from . import drill_page
+
 SCHEMA = 1
+DRILL = "drill"
 
 
 def record(
@@ -39,6 +42,8 @@ def as_json(entry: Mapping[str, Any]) -> str:
 
 def as_page(entry: Mapping[str, Any]) -> str:
     """Return a self-contained HTML page of a record."""
+    if entry["kind"] == DRILL:
+        return drill_page.page(entry)
     rows = "\n".join(
         f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{_cell(value)}</td></tr>"
         for name, value in entry["facts"].items()

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from .columns import aligned
 from .cron import latest
 from .metrics import Metric
 
@@ -156,9 +157,7 @@ def overview(listed: Mapping[str, Any]) -> list[str]:
     if not listed["jobs"]:
         return ["no job is scheduled on this host", *unheard]
     rows = [HEADINGS, *(_row(item) for item in listed["jobs"])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [*lines, *unheard]
+    return [*aligned(rows), *unheard]
 
 
 def _row(item: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .columns import aligned
 from .errors import Problem
 from .lint_checks import CHECKS
 from .lint_values import LEVELS, Check, Finding, Found, Observed, Rules, dotted
@@ -223,10 +224,7 @@ def text_table(findings: Sequence[Finding]) -> str:
         size = "" if finding.bytes is None else human_size(finding.bytes)
         ways = [word for word, there in (("yaml", finding.declaration), ("sql", finding.fixes)) if there]
         rows.append((finding.level, finding.key, size, ", ".join(ways) or "decide"))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return "\n".join(aligned(rows))
 
 
 def message(report: Report) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .columns import aligned
 from .errors import Problem
 from .names import QualifiedName, parse
 
@@ -83,11 +84,7 @@ def table(checks: Sequence[Check]) -> str:
     rows = [(check.status, check.way, check.object, check.question, check.detail) for check in checks]
     rows.sort(key=lambda row: (row[0] == PASSED, row[2], row[1]))
     header = ("status", "way", "object", "question", "answer")
-    widths = [max(len(str(row[column])) for row in [header, *rows]) for column in range(4)]
-    return "\n".join(
-        "  ".join([*(str(cell).ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
-        for row in [header, *rows]
-    )
+    return "\n".join(aligned([header, *rows]))
 
 
 def summary(checks: Sequence[Check], probes: int) -> str:

@@ -77,3 +77,15 @@ def human_size(size: int) -> str:
         if size >= SIZE_UNITS[unit]:
             return f"{size / SIZE_UNITS[unit]:.1f} {unit}"
     return f"{size // KB} kB"
+
+
+def human_duration(seconds: float) -> str:
+    """Write seconds for a person: one decimal below ten, else the two units that fit (`2 min 3 s`, `1 h 5 min`)."""
+    if abs(seconds) < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    for name, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {name}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"

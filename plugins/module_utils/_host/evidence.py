@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from .files import Wanted, write
 DIRECTORY = Path("/var/lib/pgstead/evidence")
 
 
-def keep(entry: Mapping[str, Any]) -> str:
+def keep(entry: Mapping[str, Any], directory: Path = DIRECTORY) -> str:
     """Write a record as JSON and as a page; return the JSON's path."""
-    DIRECTORY.mkdir(parents=True, exist_ok=True, mode=0o755)
-    path = DIRECTORY / f"{evidence.file_stem(entry)}.json"
-    write(Wanted(path.with_suffix(".html"), evidence.as_page(entry)))
-    write(Wanted(path, evidence.as_json(entry)))
+    directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    path = directory / f"{evidence.file_stem(entry)}.json"
+    owner, group = str(os.geteuid()), str(os.getegid())
+    write(Wanted(path.with_suffix(".html"), evidence.as_page(entry), owner, group))
+    write(Wanted(path, evidence.as_json(entry), owner, group))
     return str(path)
