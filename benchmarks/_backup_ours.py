@@ -20,7 +20,7 @@ from pgstead._core.backup_job import settings
 from pgstead._core.restore import choose, options, target
 from pgstead._host.pgbackrest import PgBackRest
 from pgstead._host.programs import run
-from pgstead._host.restore_reach import reach
+from pgstead._host.restore_reach import Asked, reach
 from pgstead._host.server_log import ServerLog
 
 
@@ -35,7 +35,7 @@ def restore(told: Mapping[str, Any], words: tuple[str, ...]) -> Any:
     """The module's choice of a backup and its fetch, to the end of the WAL."""
     engine = PgBackRest(run, told["stanza"], (1,), words)
     wanted, log = target("latest", "", datetime.now(UTC)), ServerLog(told["major"], told["stanza"])
-    wanted, found = reach(engine, Path(told["data_directory"]), log, wanted, "")
+    wanted, found = reach(engine, Path(told["data_directory"]), log, wanted, Asked())
     chosen = choose(wanted, found)
     engine.call("restore", f"--repo={chosen.repository}", f"--set={chosen.label}", "--delta", *options(wanted))
     return {"status": "ok", "reason": chosen.label}

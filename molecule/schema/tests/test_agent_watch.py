@@ -75,7 +75,7 @@ def told(both: list[Server]) -> Iterator[dict[str, Listening]]:
     try:
         done = play("--diff", "-v", playbook=AGENT, agent_notifications=TOLD)
         assert done.code == 0, done.output
-        assert "hidden" not in done.output
+        assert "hidden-" not in done.output
         yield listening
     finally:
         for each in listening.values():
@@ -100,7 +100,7 @@ def test_a_failure_and_its_end_are_told(both: list[Server], told: dict[str, List
     for server in both:
         file = server.host.file(SECRETS)
         assert (file.user, file.group, file.mode) == ("root", "postgres", 0o640)
-        assert "hidden" not in server.host.file(CONFIGURATION).content_string
+        assert "hidden-" not in server.host.file(CONFIGURATION).content_string
         nowhere = "/etc/pgstead/nowhere.json"
         server.grep(f"cat > {nowhere}", json.dumps(read(server, CONFIGURATION) | {"port": 1}))
         assert run(server, "run", JOB, "--config", nowhere).rc == 1
@@ -116,8 +116,8 @@ def test_a_failure_and_its_end_are_told(both: list[Server], told: dict[str, List
         assert [post["body"]["kind"] for post in arrived["posts"]] == ["failed", "recovered"]
         assert arrived["posts"][0]["headers"]["X-Key"] == "hidden-key"
         assert "undelivered" not in run(server, "list").stdout
-        assert "hidden" not in server.host.check_output(f"cat {RESULTS}/* {METRICS}/*")
-        assert "hidden" not in server.host.check_output("journalctl -t pgstead --no-pager")
+        assert "hidden-" not in server.host.check_output(f"cat {RESULTS}/* {METRICS}/*")
+        assert "hidden-" not in server.host.check_output("journalctl -t pgstead --no-pager")
 
 
 def test_without_receivers_nothing_of_them_is_left(both: list[Server]) -> None:
