@@ -1,0 +1,45 @@
+"""A whole host is rebuilt from its inventory and its repositories, on a bare machine, until it serves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import testinfra
+
+from ansible_collections.pgstead.ops.molecule.shared.hosts import check_schema, play
+
+from .conftest import Pair
+
+GAME_DAY = "pgstead.ops.game_day"
+
+
+def test_a_host_is_rebuilt_on_a_bare_machine(pair: Pair) -> None:
+    spare = pair.primary.name.replace("-drill-", "-drill-spare-")
+    machine = replace(pair.primary, name=spare, host=testinfra.get_host(f"docker://{spare}"))
+    before = int(pair.primary.sql("SELECT count(*) FROM customers", "shop"))
+    done = play("--limit", pair.primary.name, playbook=GAME_DAY, game_day_host=spare)
+    assert done.code == 0, done.output
+    assert f"{pair.primary.name}: recovered in" in done.output
+    ((found, user),) = machine.ask("SELECT (SELECT count(*) FROM customers), current_user")
+    assert (5000 <= found <= before, user) == (True, "shop_app")  # as far as it was archived
+    entry = json.loads(machine.host.check_output("cat /var/lib/pgstead/evidence/*-drill-*.json"))
+    check_schema(entry, "evidence")
+    (step,) = entry["facts"]["steps"]
+    assert (step["repository"], set(step["phases"])) == ("s3", {"provision", "fetch", "recover", "serve"})
+    # it archives nothing, and production does not know of it
+    assert machine.host.check_output("cat /etc/postgresql/*/main/postgresql.conf").count("archive-push") == 0
+    assert pair.primary.sql("SELECT pg_is_in_recovery()") == "f"
+
+
+def test_the_host_itself_is_no_machine_for_it(pair: Pair) -> None:
+    done = play("--limit", pair.primary.name, playbook=GAME_DAY, game_day_host=pair.primary.name)
+    assert done.code != 0
+    assert "name a bare machine" in " ".join(done.output.split())
+    assert pair.primary.sql("SELECT 1") == "1"
+
+
+def test_a_machine_in_use_is_refused(pair: Pair) -> None:
+    done = play("--limit", pair.primary.name, playbook=GAME_DAY, game_day_host=pair.name)
+    assert done.code != 0
+    assert "no bare machine" in " ".join(done.output.split())
