@@ -15,6 +15,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core import backup_sp
 from ansible_collections.pgstead.ops.plugins.module_utils._core import databases as db
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import plan_agent
 from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_plan import plan_backup, secrets_text
+from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_spec import plan_drills
 from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_plan import plan_dumps
 from ansible_collections.pgstead.ops.plugins.module_utils._core.kernel import kernel_values
 from ansible_collections.pgstead.ops.plugins.module_utils._core.pooler_plan import plan_pooler
@@ -105,6 +106,16 @@ def backup_secrets(spec: Mapping[str, Any]) -> str:
     return secrets_text(spec)
 
 
+def drill_plan(spec: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return everything the drill role needs to know; `hosts` are hostvars."""
+    return plan_drills(spec, hosts).as_data()
+
+
+def drill_configurations(spec: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the files that hold secrets, by path."""
+    return {path: text for one in plan_drills(spec, hosts).clusters for path, text in one.texts.items()}
+
+
 def login_secrets(items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the declared secret of each login role, by role."""
     found = db.databases(items, "C.UTF-8")
@@ -147,6 +158,8 @@ class FilterModule:
             "backup_plan": backup_plan,
             "backup_settings": backup_settings,
             "backup_secrets": backup_secrets,
+            "drill_plan": drill_plan,
+            "drill_configurations": drill_configurations,
             "login_secrets": login_secrets,
             "without_secrets": without_secrets,
             "scram_verifier": scram_verifier,

@@ -30,6 +30,12 @@ _HOST = (
     "poolers",
     "dump_*",
     "evidence*",
+    "drill*",
+    "scratch_server",
+    "recovery_probe",
+    "restore_reach",
+    "server_log",
+    "service",
 )
 PACKAGES = ("_agent/*.py", "_core/*.py", "_pg/*.py", *(f"_host/{name}.py" for name in _HOST))
 # isolated: neither the caller's environment nor the working directory decides what is imported

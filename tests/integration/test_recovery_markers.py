@@ -22,7 +22,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._agent import recovery
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import IsStandby, PermissionDenied
 from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import lsn
-from ansible_collections.pgstead.ops.plugins.module_utils._pg import recovery
+from ansible_collections.pgstead.ops.plugins.module_utils._pg import recovery, recovery_marker
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, rows
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.heartbeat import beat, beats, opened
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.recovery_marker import KEPT, lay, markers, present
@@ -181,15 +181,30 @@ def filled(server: Server, place: Target) -> Iterator[Target]:
     server.run("ALTER DATABASE form IS_TEMPLATE false", *(f"DROP DATABASE {name} WITH (FORCE)" for name in made))
 
 
+BOTH = {"public.known": 500, "public.Fresh": 7}
+
+
 @pytest.mark.parametrize(
-    ("method", "counts"),
-    [("estimate", {"public.known": 500}), ("exact", {"public.known": 500, "public.Fresh": 7})],
+    ("method", "small", "counts", "estimates"),
+    [
+        ("estimate", recovery_marker.SMALL_BYTES, BOTH, {}),
+        ("estimate", 0, {}, {"public.known": 500}),  # nobody knows how many rows the other has
+        ("exact", 0, BOTH, {}),
+    ],
 )
-def test_what_a_restore_must_have_is_in_the_marker(filled: Target, method: str, counts: dict[str, int]) -> None:
+def test_what_a_restore_must_have_is_in_the_marker(  # noqa: PLR0917
+    filled: Target,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    small: int,
+    counts: dict[str, int],
+    estimates: dict[str, int],
+) -> None:
+    monkeypatch.setattr(recovery_marker, "SMALL_BYTES", small)
     laid = lay(filled, method)
     manifest = markers(filled)[0].manifest
     assert manifest["method"] == method
-    assert manifest["counts"]["marked"] == counts
+    assert (manifest["counts"]["marked"], manifest["estimates"]["marked"]) == (counts, estimates)
     assert not any(table.startswith("pgstead.") for table in manifest["counts"]["postgres"])
     assert {"closed", "form", "template0", "template1"}.isdisjoint(manifest["counts"])
     assert set(manifest["extensions"]["marked"]) == {"plpgsql", "pgcrypto"}

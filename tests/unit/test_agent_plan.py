@@ -22,6 +22,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.refresh_job impo
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKUPS = ["backup_full", "backup_diff", "backup_incr", "backup_verify", "check_archiving", "recovery_marker"]
+DRILLS = ["drill_quick", "drill_full"]
 ALL = ("audit_partitions", "backup_full", "check_jobs")
 JOB = {"schedule": "17 3 * * *", "deadline_seconds": 600, "settings": {"any": 1}}
 SHOP: dict[str, Any] = {"name": "shop", "owner": "boss", "audit": {"tables": ["orders"], "retention": "2 years"}}
@@ -43,7 +44,7 @@ def test_an_audited_database_is_scheduled() -> None:
         {"job": "check_jobs", "schedule": "*/15 * * * *", "user": "postgres"},
     ]
     assert data["timers"] == []
-    assert data["idle"] == ["backup_dumps", "refresh_views", *BACKUPS]
+    assert data["idle"] == ["backup_dumps", "refresh_views", *BACKUPS, *DRILLS]
     assert data["config"]["jobs"] == {
         "audit_partitions": {
             "schedule": "17 3 * * *",
@@ -76,7 +77,7 @@ def test_an_audited_database_is_scheduled() -> None:
 def test_without_work_there_is_no_schedule(declared: dict[str, Any]) -> None:
     data = plan(**declared)
     assert (data["problems"], data["cron"], data["config"]["jobs"]) == ([], [], {})
-    assert data["idle"] == ["audit_partitions", "backup_dumps", "refresh_views", *BACKUPS, "check_jobs"]
+    assert data["idle"] == ["audit_partitions", "backup_dumps", "refresh_views", *BACKUPS, *DRILLS, "check_jobs"]
 
 
 def test_materialised_views_are_scheduled_by_their_whole_names() -> None:
@@ -211,7 +212,9 @@ def test_what_is_left_of_jobs_that_are_idle_is_to_go() -> None:
         "/etc/systemd/system",
         "/etc/pgstead",
     ]
-    assert sorted(name for name in left["patterns"] if not any(job in name for job in ["backup_dumps", *BACKUPS])) == [
+    assert sorted(
+        name for name in left["patterns"] if not any(job in name for job in ["backup_dumps", *BACKUPS, *DRILLS])
+    ) == [
         "notifications.json",
         "pgstead-heartbeat.service",
         "pgstead-refresh_views.service",

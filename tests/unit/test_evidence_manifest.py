@@ -20,7 +20,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._host.evidence import 
 from .drill_world import facts
 
 A, B = "a" * 64, "b" * 64
-FIRST, SECOND, THIRD = (f"202611{day}T033000Z-drill" for day in (10, 17, 24))
+FIRST, SECOND, THIRD = (f"202611{day}T033000Z-drill-db1" for day in (10, 17, 24))
 
 
 def record(directory: Path, day: int, **changed: Any) -> Path:
@@ -48,7 +48,7 @@ def sealed_again(directory: Path, stem: str) -> None:
 
 @pytest.mark.parametrize("before", [None, Previous("x.sha256", B)])
 def test_what_is_written_is_read(before: Previous | None) -> None:
-    made = Manifest({"x-drill.json": A, "x-drill.html": B}, before)
+    made = Manifest({"x-drill-db1.json": A, "x-drill-db1.html": B}, before)
     assert manifests.read(made.text()) == made
 
 
@@ -115,10 +115,10 @@ def replace(directory: Path) -> None:
 def insert(directory: Path) -> None:
     """Put a record that never was between two others."""
     record(directory, 19)
-    shutil.copy(directory / f"{SECOND}.sha256", directory / "20261119T033000Z-drill.sha256")
-    text = (directory / "20261119T033000Z-drill.sha256").read_text().replace(SECOND, "20261119T033000Z-drill")
-    (directory / "20261119T033000Z-drill.sha256").write_text(text)
-    sealed_again(directory, "20261119T033000Z-drill")
+    shutil.copy(directory / f"{SECOND}.sha256", directory / "20261119T033000Z-drill-db1.sha256")
+    text = (directory / "20261119T033000Z-drill-db1.sha256").read_text().replace(SECOND, "20261119T033000Z-drill-db1")
+    (directory / "20261119T033000Z-drill-db1.sha256").write_text(text)
+    sealed_again(directory, "20261119T033000Z-drill-db1")
 
 
 @pytest.mark.parametrize(

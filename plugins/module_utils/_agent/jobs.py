@@ -17,6 +17,7 @@ from . import (
     backups,
     check_archiving,
     check_jobs,
+    drill,
     recovery_marker,
     refresh_views,
 )
@@ -26,10 +27,14 @@ Work = Callable[[Config, Mapping[str, Any]], Verdict]
 
 @dataclass(frozen=True)
 class Job:
-    """What a job does. Of jobs that name the same lock one runs at a time; without, of each job one run."""
+    """What a job does. Of jobs that name the same lock one runs at a time; without, of each job one run.
+
+    `afterwards` takes away what the work left, however it ended, and has seconds for it.
+    """
 
     work: Work
     lock: str = ""
+    afterwards: Callable[[Config, Mapping[str, Any]], None] | None = None
 
 
 BACKUP = "backup"
@@ -42,6 +47,8 @@ JOBS: Mapping[str, Job] = {
     "backup_incr": Job(backups.run, BACKUP),
     "backup_verify": Job(backup_verify.run),
     "check_archiving": Job(check_archiving.run),
+    "drill_quick": Job(drill.run, drill.LOCK, drill.clean),
+    "drill_full": Job(drill.run, drill.LOCK, drill.clean),
     "recovery_marker": Job(recovery_marker.run),
     "check_jobs": Job(check_jobs.run),
 }

@@ -8,7 +8,8 @@ import os
 import pwd
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from .journal import note
 from .publish import publish
 from .state import keep
 from .supervise import within
+
+CLEANING_SECONDS = 300
 
 
 def run(name: str, config: Config, version: str, jobs: Mapping[str, Job] = JOBS) -> dict[str, Any]:
@@ -56,7 +59,25 @@ def _alone(name: str, config: Config, settings: JobConfig, known: Job) -> Verdic
         if holder is not None:
             what = f"a job that excludes it ({known.lock})" if known.lock else "it"
             return Verdict("skipped", f"process {holder} is running {what} (it holds {path})")
-        return within(settings.deadline_seconds, lambda: known.work(config, settings.settings))
+        found = within(settings.deadline_seconds, lambda: known.work(config, settings.settings))
+        return found if known.afterwards is None else _cleaned(found, known.afterwards, config, settings)
+
+
+def _cleaned(
+    found: Verdict, afterwards: Callable[[Config, Mapping[str, Any]], None], config: Config, settings: JobConfig
+) -> Verdict:
+    """Take away what the work left, in a process that is ended as well; what cannot be taken away is a failure."""
+
+    def clean() -> Verdict:
+        afterwards(config, settings.settings)
+        return Verdict("ok")
+
+    cleaned = within(CLEANING_SECONDS, clean)
+    if cleaned.status == "ok":
+        return found
+    return replace(
+        found, status="failed", reason="; ".join(filter(None, (found.reason, f"cleaning up: {cleaned.reason}")))
+    )
 
 
 def become(name: str) -> None:

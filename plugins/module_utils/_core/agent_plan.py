@@ -43,6 +43,8 @@ JOBS: Mapping[str, Mapping[str, Any]] = {
     "backup_verify": {"schedule": "52 5 * * *", "deadline": "12h", "enabled": True},
     "check_archiving": {"schedule": "*/10 * * * *", "deadline": "2min", "enabled": True},
     "recovery_marker": {"schedule": "47 0 * * *", "deadline": "30min", "enabled": True},
+    "drill_quick": {"schedule": "13 2 * * 6", "deadline": "24h", "enabled": True},
+    "drill_full": {"schedule": "43 2 2 * *", "deadline": "48h", "enabled": True},
     "check_jobs": {"schedule": "*/15 * * * *", "deadline": "1min", "enabled": True},
 }
 AUDIT_SCHEMA = "audit"
@@ -160,6 +162,7 @@ def _jobs(found: _Found, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "audit_partitions": _audited(found, spec["databases"]),
         "refresh_views": _refreshed(found, spec["databases"]),
         **_backed_up(found, spec.get("backup") or {}, spec["marker_counts"]),
+        **(spec.get("drills") or {}),  # _core/drill_spec.py
     }
     jobs: dict[str, dict[str, Any]] = {}
     for name in sorted(JOBS, key=check_job.NAME.__eq__):  # which looks at those that were found before it

@@ -83,6 +83,28 @@ def sections(engine: Engine, repositories: Sequence[Repository]) -> dict[str, tu
     return {"global": tuple(own), "global:archive-get": (Option("process-max", "2"),), engine.stanza: cluster}
 
 
+def restoring(
+    stanza: str, processes: int, data_directory: str, directory: str, repositories: Sequence[Repository]
+) -> dict[str, tuple[Option, ...]]:
+    """Return the options, secrets among them, for somebody who only restores, with locks, log and spool in `directory`."""
+    own = [
+        *(Option(f"{name}-path", f"{directory}/{name}") for name in ("lock", "log", "spool")),
+        Option("log-level-console", "warn"),
+        Option("log-level-file", "detail"),
+        Option("process-max", str(processes), "backup_processes"),
+        Option("archive-async", "y", "WAL is fetched ahead of recovery"),
+        Option("io-timeout", "20", "a store that is down is tried three times"),
+    ]
+    for one in repositories:
+        own += [Option(f"repo{one.key}-{name}", value, one.name) for name, value in sorted(one.options.items())]
+    own += secret_options(repositories)
+    return {
+        "global": tuple(own),
+        "global:archive-get": (Option("process-max", "2"),),
+        stanza: (Option("pg1-path", data_directory),),
+    }
+
+
 def _storage(engine: Engine) -> list[tuple[str, str, str]]:
     found = [
         ("bundle", "y", "small files share objects"),

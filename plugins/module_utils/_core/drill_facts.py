@@ -12,7 +12,7 @@ from typing import Any
 from .recovery_probe import FAILED, PASSED, Check
 
 KEPT_HISTORY = 24  # earlier drills that a record carries
-PHASES = ("fetch", "recover", "promote", "verify")
+PHASES = ("fetch", "recover", "promote", "verify", "provision", "serve")  # the last two of a game day
 _DUMP = "dump "
 
 

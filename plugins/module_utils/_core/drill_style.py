@@ -42,7 +42,8 @@ dt{font-size:.78rem;color:var(--soft)}dd{margin:0}
 .mark.good{fill:var(--good)}.mark.warn{fill:var(--warn)}.mark.cross{stroke:var(--bad);stroke-width:2.5;fill:none}
 .mark.hollow{fill:var(--paper);stroke:var(--soft)}.chart .unmeasured{fill:var(--bad);font-weight:700}
 .phase-0{fill:#2f6db5;background:#2f6db5}.phase-1{fill:#7a4fb0;background:#7a4fb0}.phase-2{fill:#b0541c;background:#b0541c}
-.phase-3{fill:#2b7a68;background:#2b7a68}.phase-other{fill:#5b6673;background:#5b6673}
+.phase-3{fill:#2b7a68;background:#2b7a68}.phase-4{fill:#8a6d1a;background:#8a6d1a}.phase-5{fill:#1f7a8c;background:#1f7a8c}
+.phase-other{fill:#5b6673;background:#5b6673}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;list-style:none;margin:.4rem 0;padding:0;font-size:.85rem;color:var(--soft)}
 .key{display:inline-block;width:.8rem;height:.8rem;border-radius:2px;margin-right:.35rem;vertical-align:-.08rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem 1.5rem}

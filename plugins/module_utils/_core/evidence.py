@@ -31,9 +31,10 @@ def record(
 
 
 def file_stem(entry: Mapping[str, Any]) -> str:
-    """Return `<UTC time>-<kind>` of a record."""
+    """Return `<UTC time>-<kind>` of a record, and the cluster of a drill: one host drills several."""
     time = str(entry["started"]).replace("-", "").replace(":", "").split(".")[0].rstrip("Z")
-    return f"{time}Z-{entry['kind']}"
+    cluster = f"-{entry['facts']['cluster']}" if entry["kind"] == "drill" else ""
+    return f"{time}Z-{entry['kind']}{cluster}"
 
 
 def as_json(entry: Mapping[str, Any]) -> str:

@@ -18,6 +18,9 @@ OF_JOBS: Mapping[str, str] = {
     "exit_code": "What the latest run came to: 0 ok, 1 failed, 3 warning, 75 skipped.",
     "overdue": "Whether a job did not run when it was due (1), as check_jobs saw it.",
     "size_bytes": "Size of what the latest run that made something made.",
+    "recovery_time_seconds": "How long the latest drill took from nothing until the restored server was open.",
+    "recovery_point_seconds": "How much of the latest data would have been lost, as time, when the latest drill began.",
+    "checks": "Checks of the latest drill by what they came to.",
 }
 UNDELIVERED = "pgstead_notification_undelivered"
 

@@ -19,6 +19,7 @@ from .settings import as_text
 # Those of every database; the others name theirs.
 EVERYWHERE = ("amcheck", "dump", "sequences", "invalid_indexes", "unvalidated_constraints")
 SCHEMA = "public"
+ANSWERS = ("value", "rows", "condition")  # of which a question has one
 _READING = ("SELECT", "VALUES", "TABLE", "WITH")
 _WRITING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE"})
 _TOLERANCE = re.compile(r"(\d+)|(\d+(?:\.\d+)?)\s*%")
@@ -121,7 +122,7 @@ def comparison(text: str) -> tuple[str, Decimal] | None:
 
 def wish(databases: Sequence[str], raw: Mapping[str, Any], manifest: Any) -> tuple[Wish, tuple[Problem, ...]]:
     """Read a module's `databases` and `checks`; `manifest` is what its file holds. Returns every problem found."""
-    problems: list[Problem] = []
+    statements, problems = questions(raw["statements"] or (), "checks.statements")
     found = Wish(
         databases=tuple(databases),
         checksums=str((raw["checksums"] or {}).get("data_directory") or ""),
@@ -134,7 +135,7 @@ def wish(databases: Sequence[str], raw: Mapping[str, Any], manifest: Any) -> tup
             Extension(each["database"], each["name"], each["version"] or "") for each in raw["extensions"] or ()
         ),
         settings={str(name): as_text(value) for name, value in (raw["settings"] or {}).items()},
-        statements=_statements(raw["statements"] or (), problems),
+        statements=statements,
     )
     if not (problems or found.named() or found.everywhere):
         problems.append(Problem("checks", "asks for nothing, which proves nothing: name at least one check"))
@@ -172,19 +173,25 @@ def _table(text: object, where: str, problems: list[Problem]) -> QualifiedName |
         return None
 
 
+def tolerance(text: str) -> tuple[Decimal, bool] | None:
+    """Read `10` or `0.5%`: by how much counts may differ, and whether that is in per cent; None for anything else."""
+    match = _TOLERANCE.fullmatch(text.strip())
+    return (Decimal(match[1] or match[2]), bool(match[2])) if match else None
+
+
 def _counts(raw: Mapping[str, Any] | None, manifest: Any, problems: list[Problem]) -> Counts | None:
     if raw is None:
         return None
     told, where = (raw["rows"], "checks.counts.rows") if raw["rows"] else (manifest, str(raw["manifest"]))
-    match = _TOLERANCE.fullmatch(raw["tolerance"].strip())
-    if not match:
+    allowed = tolerance(raw["tolerance"])
+    if allowed is None:
         what = f"{raw['tolerance']!r} is neither a number of rows nor a part like 0.5%"
         problems.append(Problem("checks.counts.tolerance", what))
     if bool(raw["rows"]) == bool(raw["manifest"]):
         problems.append(Problem("checks.counts", "give either rows or manifest"))
         return None
     rows = _rows(told, where, problems)
-    return Counts(rows, Decimal(match[1] or match[2]), relative=bool(match[2])) if match else None
+    return Counts(rows, *allowed) if allowed else None
 
 
 def _rows(raw: Any, where: str, problems: list[Problem]) -> dict[str, dict[QualifiedName, int]]:
@@ -206,22 +213,24 @@ def _rows(raw: Any, where: str, problems: list[Problem]) -> dict[str, dict[Quali
     return found
 
 
-def _statements(items: Sequence[Mapping[str, Any]], problems: list[Problem]) -> tuple[Statement, ...]:
+def questions(items: Sequence[Mapping[str, Any]], where: str) -> tuple[tuple[Statement, ...], list[Problem]]:
+    """Read the owner's questions, with everything that is wrong with them."""
     found: list[Statement] = []
+    problems: list[Problem] = []
     for position, item in enumerate(items):
-        where = f"checks.statements[{position}] ({item['name']})"
+        place = f"{where}[{position}] ({item['name']})"
         faults = [*_answer_faults(item), *filter(None, [writes(item["sql"])])]
         if item["name"] in [each.name for each in found]:
             faults.append("has the name of another one")
-        problems += [Problem(where, fault) for fault in faults]
+        problems += [Problem(place, fault) for fault in faults]
         rows = None if item["rows"] is None else tuple(tuple(row) for row in item["rows"])
         words = (item["name"], item["database"], item["sql"], item["role"])
         found.append(Statement(*words, value=item["value"], rows=rows, condition=item["condition"] or ""))
-    return tuple(found)
+    return tuple(found), problems
 
 
 def _answer_faults(item: Mapping[str, Any]) -> list[str]:
-    answers = [key for key in ("value", "rows", "condition") if item[key] is not None]
+    answers = [key for key in ANSWERS if item[key] is not None]
     found = []
     if len(answers) != 1:
         given = f"has {' and '.join(answers)}" if answers else "has no answer to compare with"

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,17 @@ from .._core import evidence
 from .files import Wanted, write
 
 DIRECTORY = Path("/var/lib/pgstead/evidence")
+
+
+def records(kind: str, directory: Path = DIRECTORY) -> list[dict[str, Any]]:
+    """Return the records of a kind, the oldest first; what cannot be read as one is left out."""
+    found = []
+    for path in sorted(directory.glob(f"*-{kind}*.json")):
+        with suppress(OSError, ValueError):
+            entry = json.loads(path.read_text(encoding="utf-8"))
+            if entry.get("kind") == kind:
+                found.append(entry)
+    return found
 
 
 def keep(entry: Mapping[str, Any], directory: Path = DIRECTORY) -> str:

@@ -24,16 +24,22 @@ class Asked:
 
 def reach(engine: PgBackRest, data: Path, log: ServerLog, wanted: Target, asked: Asked) -> tuple[Target, Reach]:
     """Return the target with what is known of it, and what the engine's one repository reaches."""
+    found = reachable(engine, data, asked.timeline)
+    return (_named(wanted, log, asked.label) if wanted.kind == "name" else wanted), found
+
+
+def reachable(engine: PgBackRest, data: Path, asked_timeline: int = 0) -> Reach:
+    """Return what the engine's one repository reaches; `data` may have the history of the timeline. Raises HostError."""
     (held,) = engine.info(engine.keys[0]).held
     if held.fault:
         raise HostError(f"repository {held.key} {held.fault}")
     arrivals = engine.arrivals(held.key, held.archive)
     size = segment_bytes(held.backups)
     newest = segment(max(arrivals), size).timeline if arrivals else 1
-    timeline = asked.timeline or newest
+    timeline = asked_timeline or newest
     there = tuple(sorted(name for name in arrivals if segment(name, size).timeline <= timeline))
     history = data / f"pg_wal/{timeline:08X}.history"
-    found = Reach(
+    return Reach(
         repository=held.key,
         backups=held.backups,
         segments=there,
@@ -42,7 +48,6 @@ def reach(engine: PgBackRest, data: Path, log: ServerLog, wanted: Target, asked:
         ends=timeline_ends(history.read_text()) if history.is_file() else ({} if timeline == 1 else None),
         segment_bytes=size,
     )
-    return (_named(wanted, log, asked.label) if wanted.kind == "name" else wanted), found
 
 
 def _named(wanted: Target, log: ServerLog, label: str) -> Target:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a WHERE d.datname
 """
 # what pg_dump writes rows of: neither views nor what belongs to an extension
 _TABLES = """
-SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint
+SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint, pg_catalog.pg_relation_size(c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -122,9 +123,22 @@ def counts(connection: Any, method: str, alive: Callable[[], None]) -> dict[str,
 
     `alive` is called between tables, and raises where there is no use in going on.
     """
-    found = {QualifiedName(schema, name): estimate for schema, name, estimate in rows(connection, _TABLES)}
-    if method == "exact":
-        for table in found:
-            alive()
-            ((found[table],),) = rows(connection, f"SELECT pg_catalog.count(*) FROM ONLY {table.sql}")
-    return {str(table): number for table, number in found.items()}
+    limit = math.inf if method == "exact" else -1
+    counted, estimated = counts_up_to(connection, limit, alive)
+    return {**estimated, **counted}
+
+
+def counts_up_to(
+    connection: Any, most_bytes: float, alive: Callable[[], None]
+) -> tuple[dict[str, int], dict[str, int | None]]:
+    """Return the rows of tables up to a size, counted, and of larger ones as the server last estimated them."""
+    counted: dict[str, int] = {}
+    estimated: dict[str, int | None] = {}
+    for schema, name, estimate, size in rows(connection, _TABLES):
+        table = QualifiedName(schema, name)
+        if size > most_bytes:
+            estimated[str(table)] = estimate
+            continue
+        alive()
+        ((counted[str(table)],),) = rows(connection, f"SELECT pg_catalog.count(*) FROM ONLY {table.sql}")
+    return counted, estimated

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from .recovery_tables import prepare, there
 from .session import session
 
 KEPT = 100
+SMALL_BYTES = 64 * 2**20  # of a table that is counted whatever is asked for: that takes milliseconds
 CLOCK_SECONDS = 10  # for the clock to go on; it takes a microsecond
 
 _DATABASES = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1"
@@ -118,22 +120,21 @@ def _awaited(true: Callable[[], Any]) -> Any:
 
 def _manifest(connection: Any, target: Target, method: str) -> dict[str, Any]:
     """Return what a restored server must have: rows of tables as far as known, extensions and roles."""
-    counts, extensions = {}, {}
+    most = math.inf if method == "exact" else SMALL_BYTES
+    counts, estimates, extensions = {}, {}, {}
     for (database,) in rows(connection, _DATABASES):
         try:
             with dump.held(replace(target, database=database), ()) as (snapshot, source):
-                found = dump.counts(snapshot, method, lambda: None)
+                counted, estimated = dump.counts_up_to(snapshot, most, lambda: None)
         except DatabaseMissing:  # dropped meanwhile
             continue
         # our own tables change with the marker itself
-        counts[database] = {
-            table: number
-            for table, number in found.items()
-            if number is not None and not (database == target.database and table.startswith("pgstead."))
-        }
+        own = "pgstead." if database == target.database else None
+        counts[database] = {table: number for table, number in counted.items() if not (own and table.startswith(own))}
+        estimates[database] = {table: number for table, number in estimated.items() if number is not None}
         extensions[database] = dict(source.extensions)
     roles = [role for (role,) in rows(connection, _ROLES)]
-    return {"method": method, "counts": counts, "extensions": extensions, "roles": roles}
+    return {"method": method, "counts": counts, "estimates": estimates, "extensions": extensions, "roles": roles}
 
 
 def markers(target: Target) -> tuple[Marker, ...]:

@@ -1,0 +1,225 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A recovery drill: restore a cluster's backups somewhere else, prove that they are whole and exact, measure, and clean up.
+
+Nothing is asked of the primary: where recovery is to end, and what must be there, is in the data (recovery markers,
+heartbeats). So a drill needs nothing but the repositories.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .._core.backup import Backup
+from .._core.drill_job import DrillSettings, Source, Stored
+from .._core.drill_plan import NEWEST, Step, steps
+from .._core.errors import HostError, PgsteadError
+from .._core.recovery_point import recovery_point
+from .._core.recovery_probe import PASSED, Check
+from .._core.restore import Target, choose, lsn, options, segment_bytes, stopping_point
+from .._core.restore import target as aim
+from .._core.scratch_server import moments
+from .._pg import heartbeat, recovery_marker
+from .._pg.recovery_marker import Marker
+from . import drill_checks, drill_dumps
+from .drill_preflight import Looked, Preflight
+from .pgbackrest import PROGRAM, PgBackRest
+from .programs import run
+from .restore_reach import reachable
+from .scratch_server import ScratchServer
+
+RECOVERY_SECONDS = 24 * 3600  # the job's deadline is the shorter one
+Facts = dict[str, Any]
+
+
+@dataclass
+class Drill:
+    """One drill of one cluster; `facts` grows with what is found (docs/evidence.md has its keys)."""
+
+    told: Source
+    server: ScratchServer
+    engine: PgBackRest
+    now: Callable[[], datetime]
+    facts: Facts
+    since: float = field(default_factory=time.monotonic)
+    marker: Marker | None = None
+
+
+def directory(settings: DrillSettings, told: Source) -> Path:
+    """Return the directory of a cluster's drill, which is there only meanwhile."""
+    return Path(settings.directory, told.cluster)
+
+
+def server(settings: DrillSettings, told: Source) -> ScratchServer:
+    """Return the server of a cluster's drill."""
+    binaries = Path(told.programs, str(told.version), "bin")
+    return ScratchServer(run, directory(settings, told), binaries, settings.port, told.settings)
+
+
+def drill(settings: DrillSettings, told: Source, turn: int, now: Callable[[], datetime]) -> Facts:
+    """Carry a drill out and return its facts; what goes wrong is in them. `turn` is how many there were before.
+
+    Raises HostError where the copy cannot be removed.
+    """
+    copy = server(settings, told)
+    engine = PgBackRest(run, told.stanza, told.keys, (f"--config={told.configuration}",))
+    work = Drill(told, copy, engine, now, _empty(settings, told))
+    try:
+        copy.prepare()
+        preflight = Preflight(told, engine, Path(settings.directory), now())
+        work.facts["preflight"] = _data(preflight.checks())
+        if all(check["status"] == PASSED for check in work.facts["preflight"]):
+            for number, step in enumerate(steps(settings.profile, told.keys, turn)):
+                found = _step(work, step, preflight.looked[step.repository], preflight.now)
+                work.facts["steps"].append(found)
+                if number == 0 and found["error"]:
+                    break  # nobody knows where the others are to end
+            else:
+                work.facts["steps"] += [_dump(work, one) for one in _stored(work, settings.profile)]
+    finally:
+        copy.wipe()
+    return work.facts
+
+
+def _empty(settings: DrillSettings, told: Source) -> Facts:
+    measured = ("recovery_time_seconds", "recovery_point_seconds", "recovery_point_worst_seconds")
+    return {
+        "cluster": told.cluster,
+        "stanza": told.stanza,
+        "version": told.version,
+        "profile": settings.profile,
+        "objectives": told.objectives,
+        **dict.fromkeys((*measured, "size_bytes", "bytes_per_second")),
+        "preflight": [],
+        "steps": [],
+        "repeat": f"pgstead run drill_{settings.profile}",
+    }
+
+
+def _data(checks: Iterator[Check] | list[Check]) -> list[dict[str, Any]]:
+    return [asdict(check) for check in checks]
+
+
+def _begun(work: Drill, name: str, place: str, *, offsite: bool) -> Facts:
+    return {
+        "name": name,
+        "target": "",
+        "repository": place,
+        "offsite": offsite,
+        "backup": "",
+        "stopped_at": "",
+        "begun": round(time.monotonic() - work.since, 3),
+        "phases": {},
+        "checks": [],
+        "error": "",
+    }
+
+
+def _step(work: Drill, step: Step, looked: Looked, begun: datetime) -> Facts:
+    """Make one restore and prove it; an error is in what is returned, and ends this step alone."""
+    name = "newest" if step.kind == NEWEST else step.kind
+    found = _begun(work, name, looked.copy.name, offsite=looked.copy.offsite)
+    try:
+        wanted = _target(work, step)
+        found["target"] = str(wanted)
+        # of one repository alone: what is proven of it must not come from another one
+        engine = replace(work.engine, keys=(step.repository,))
+        chosen = choose(wanted, reachable(engine, work.server.data))
+        found["backup"] = chosen.label
+        _restore(work, engine, wanted, chosen, found)
+        with _phase(found, "verify"):
+            if step.kind == NEWEST:
+                _newest(work, looked, chosen, found, begun)
+            else:
+                assert work.marker is not None  # _target has seen it
+                found["checks"] = _data(drill_checks.exact(work.told, work.server.target, work.marker))
+        work.server.stop()
+    except PgsteadError as error:
+        found["error"] = str(error)
+        work.server.halt()
+    return found
+
+
+def _stored(work: Drill, profile: str) -> tuple[Stored, ...]:
+    return work.told.dumps.stored if work.told.dumps and profile == "full" else ()
+
+
+def _dump(work: Drill, stored: Stored) -> Facts:
+    """Restore the newest dump of a database from a store, beside what is there; its rows are counted against its manifest."""
+    found = _begun(work, f"dump {stored.database} from {stored.remote}", stored.remote, offsite=stored.offsite)
+    try:
+        with _phase(found, "recover"):
+            work.server.start()
+            work.server.until_open(RECOVERY_SECONDS)
+        with _phase(found, "fetch"):
+            came = drill_dumps.restored(work.told, work.server, stored)
+        found["target"] = found["backup"] = came["dump"]
+        words = "; ".join([f"{came['dump']} is whole, and has the rows that its manifest counted", *came["notes"]])
+        found["checks"] = _data([Check("dump restored", stored.database, PASSED, words, found["phases"]["fetch"])])
+        work.server.stop()
+    except PgsteadError as error:
+        found["error"] = str(error)
+        work.server.halt()
+    return found
+
+
+def _target(work: Drill, step: Step) -> Target:
+    if step.kind == NEWEST:
+        return aim(NEWEST, "", work.now())
+    marker = work.marker
+    if marker is None or marker.time is None:
+        raise HostError(drill_checks.NO_MARKER)
+    if step.kind == "name":  # pgBackRest would begin with the newest backup, and might miss it
+        return Target("name", marker.name, lsn=lsn(marker.lsn))
+    return aim(step.kind, marker.time.isoformat() if step.kind == "time" else marker.lsn, work.now())
+
+
+def _restore(work: Drill, engine: PgBackRest, wanted: Target, chosen: Backup, found: Facts) -> None:
+    """Fetch the files, and have the copy recover to the target and open. Raises HostError."""
+    (key,) = engine.keys
+    command = f'{PROGRAM} --config={work.told.configuration} --stanza={engine.stanza} --repo={key} archive-get %f "%p"'
+    words = [f"--repo={key}", f"--set={chosen.label}", "--delta", *options(wanted)]
+    # tablespaces lie elsewhere by their nature: beside production, that would be production's
+    words += [f"--recovery-option=restore_command={command}", f"--tablespace-map-all={work.server.tablespaces}"]
+    with _phase(found, "fetch"):
+        engine.call("restore", *words)
+    with _phase(found, "recover"):
+        work.server.start()
+        work.server.until_open(RECOVERY_SECONDS)
+    replayed, opened = moments(work.server.lines())
+    if replayed is not None and opened is not None:
+        promote = min(max(opened - replayed, 0.0), found["phases"]["recover"])
+        found["phases"]["promote"] = round(promote, 3)
+        found["phases"]["recover"] = round(found["phases"]["recover"] - promote, 3)
+    found["stopped_at"] = stopping_point(work.server.lines())
+
+
+def _newest(work: Drill, looked: Looked, chosen: Backup, found: Facts, begun: datetime) -> None:
+    """Measure, learn where the other steps are to end, and prove everything that can be proven of a copy."""
+    target, phases = work.server.target, found["phases"]
+    work.facts["size_bytes"] = chosen.size
+    work.facts["bytes_per_second"] = round(chosen.size / max(phases["fetch"], 0.001))
+    work.facts["recovery_time_seconds"] = round(sum(phases.values()), 3)
+    size = segment_bytes(looked.held.backups)
+    point = recovery_point(heartbeat.beats(target), looked.arrivals, begun, size)
+    work.facts["recovery_point_seconds"], work.facts["recovery_point_worst_seconds"] = point.seconds, point.worst
+    complete = (marker for marker in recovery_marker.markers(target) if marker.complete)
+    work.marker = next(complete, None)
+    found["checks"] = _data(drill_checks.whole(work.told, target, work.marker))
+    work.server.stop()
+    found["checks"] += _data(drill_checks.blocks(work.told, target, str(work.server.data)))
+
+
+@contextmanager
+def _phase(found: Mapping[str, Any], name: str) -> Iterator[None]:
+    since = time.monotonic()
+    try:
+        yield
+    finally:
+        found["phases"][name] = round(time.monotonic() - since, 3)

@@ -1,0 +1,40 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The logical tier of a drill: the newest dump of a database, from one store, into the restored server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .._core.drill_job import Source, Stored
+from .._core.dump_restore import FORMATS, LATEST, Request
+from .dump_programs import Programs
+from .dump_restore import Host, restore
+from .scratch_server import ScratchServer
+
+JOBS = 2
+
+
+def restored(told: Source, server: ScratchServer, stored: Stored) -> dict[str, Any]:
+    """Restore a dump beside the database of its name, and return what came of it (dump, notes). Raises PgsteadError where it
+    is not whole, or its rows are not those that its manifest has.
+    """
+    assert told.dumps is not None
+    work = server.directory / "dumps"
+    work.mkdir(mode=0o700, exist_ok=True)
+    request = Request(
+        database=stored.database,
+        state="restored",
+        path="",
+        remote=stored.place,
+        name=LATEST,
+        format=FORMATS[0],
+        identity_file=told.dumps.identity_file,
+        passphrase_file="",
+        tables=(),
+        jobs=JOBS,
+        swap_wait=1.0,
+    )
+    programs = Programs(server.target.system_user)
+    return restore(request, Host(server.target, Path(told.programs), work, Path(told.dumps.rclone_config), programs))

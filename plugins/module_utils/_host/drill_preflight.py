@@ -1,0 +1,133 @@
+# Copyright (c) 2026 pgstead contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a drill looks at before it restores anything: a failure here is known in seconds, and not after hours."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from .._core.archiving import continuity_faults
+from .._core.backup import Held, newest
+from .._core.backup_job import age_fault
+from .._core.backup_retention import wal_fulls
+from .._core.drill_job import Copy, Source
+from .._core.errors import HostError, PgsteadError
+from .._core.recovery_probe import COULD_NOT_RUN, Answer, Check, answered
+from .._core.restore import segment_bytes
+from .._core.units import GB, human_size
+from .pgbackrest import PgBackRest
+from .programs import run
+
+PROGRAMS = ("postgres", "pg_controldata", "pg_checksums", "pg_amcheck", "pg_dump")
+# of the cluster's size, and for the WAL of a recovery
+ROOM_FACTOR, ROOM_BYTES = 1.1, 2 * GB
+CLUSTERS = Path("/var/lib/postgresql")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A repository as it was found, with the arrivals of its WAL."""
+
+    copy: Copy
+    held: Held
+    arrivals: dict[str, datetime]
+
+
+def timed(check: str, place: str, work: Callable[[], Answer]) -> Check:
+    """Return a check with its seconds; what cannot be looked at could not run."""
+    since = time.monotonic()
+    try:
+        status, words = work()
+    except PgsteadError as error:
+        status, words = COULD_NOT_RUN, str(error)
+    return Check(check, place, status, words, round(time.monotonic() - since, 3))
+
+
+@dataclass
+class Preflight:
+    """The look at everything that one drill needs; `looked` has the repositories, by key."""
+
+    told: Source
+    engine: PgBackRest
+    directory: Path
+    now: datetime
+
+    def __post_init__(self) -> None:
+        self.looked: dict[int, Looked] = {}
+
+    def checks(self) -> Iterator[Check]:
+        """Yield the checks, the quick ones first."""
+        yield timed("programs", "", self._programs)
+        for copy in self.told.repositories:
+            yield timed(f"repository {copy.name}", "", partial(self._repository, copy))
+        for one in list(self.looked.values()):
+            yield timed(f"backup age {one.copy.name}", "", partial(self._age, one.held))
+            yield timed(f"wal continuity {one.copy.name}", "", partial(self._continuity, one.copy))
+        yield timed("space", "", self._space)
+        yield timed("place", "", self._place)
+
+    def _programs(self) -> Answer:
+        binaries = Path(self.told.programs, str(self.told.version), "bin")
+        missing = [f"{binaries / name} is not there" for name in PROGRAMS if not (binaries / name).is_file()]
+        return answered(missing, f"PostgreSQL {self.told.version} and its programs are installed")
+
+    def _repository(self, copy: Copy) -> Answer:
+        """Learn what it holds; a wrong key, an empty or a lost one is a fault of pgBackRest's answer."""
+        (held,) = self.engine.info(copy.key).held
+        if held.fault:
+            return answered([f"repository {copy.name} {held.fault}"], "")
+        self.looked[copy.key] = Looked(copy, held, self.engine.arrivals(copy.key, held.archive))
+        return answered([], f"{len(held.backups)} backups, {len(self.looked[copy.key].arrivals)} segments of WAL")
+
+    def _age(self, held: Held) -> Answer:
+        fault = age_fault(held.backups, self.now, self.told.age)
+        last = newest(held.backups)
+        return answered([fault] if fault else [], f"the newest is {last.label if last else 'none'}")
+
+    def _continuity(self, copy: Copy) -> Answer:
+        faults = self._gaps(copy)
+        if faults:  # a backup or an expiry went on beside: what was missing may have been gone by right
+            self._repository(copy)
+            faults = self._gaps(copy)
+        return answered(faults, "nothing is missing")
+
+    def _gaps(self, copy: Copy) -> tuple[str, ...]:
+        one = self.looked[copy.key]
+        fulls = wal_fulls(one.held.backups, self.told.wal, self.now)
+        return continuity_faults(one.held, sorted(one.arrivals), fulls, None, segment_bytes(one.held.backups))
+
+    def _space(self) -> Answer:
+        sizes = [backup.size for one in self.looked.values() for backup in one.held.backups]
+        there = next(path for path in (self.directory, *self.directory.parents) if path.exists())
+        needed, free = int(max(sizes, default=0) * ROOM_FACTOR) + ROOM_BYTES, shutil.disk_usage(there).free
+        told = f"{human_size(free)} are free in {there}, {human_size(needed)} are needed"
+        return answered([] if free >= needed else [f"{told}: name another drill_directory"], told)
+
+    def _place(self) -> Answer:
+        """Refuse the primary itself, by whatever name, unless that is meant: its disk and memory are production's."""
+        identifiers = {one.held.system_id for one in self.looked.values()} - {None}
+        here = [data for data, identifier in _running() if identifier in identifiers]
+        if here and not self.told.beside_production:
+            told = f"{here[0]} on this host is the cluster that was backed up, and it is running"
+            return answered([f"{told}: drill elsewhere, or say drill_beside_production: true if that is meant"], "")
+        return answered(
+            [], "beside production, as declared" if here else "no cluster of this host is the one that was backed up"
+        )
+
+
+def _running() -> Iterator[tuple[Path, int]]:
+    """Yield the running clusters of this host with their system identifiers. Raises HostError."""
+    for pid in CLUSTERS.glob("*/*/postmaster.pid"):
+        program = Path(f"/usr/lib/postgresql/{pid.parent.parent.name}/bin/pg_controldata")
+        code, out, err = run([str(program), str(pid.parent)])
+        found = re.search(r"^Database system identifier:\s+(\d+)$", out, re.MULTILINE)
+        if code != 0 or found is None:
+            raise HostError(f"{program} {pid.parent} failed: {err.strip()}")
+        yield pid.parent, int(found[1])

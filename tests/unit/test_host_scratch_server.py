@@ -1,0 +1,51 @@
+"""What is left of a restored server is ended and removed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError
+from ansible_collections.pgstead.ops.plugins.module_utils._host import scratch_server
+from ansible_collections.pgstead.ops.plugins.module_utils._host.programs import run
+from ansible_collections.pgstead.ops.plugins.module_utils._host.scratch_server import ScratchServer
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScratchServer:
+    monkeypatch.setattr(scratch_server, "END_SECONDS", 0.5)
+    made = ScratchServer(run, tmp_path / "db1", Path("/nowhere"), 1)
+    made.prepare()
+    return made
+
+
+@pytest.mark.parametrize("words", [["sleep", "60"], ["sh", "-c", "trap '' QUIT; sleep 60; sleep 60"]])
+def test_processes_that_outlived_their_server_are_ended(copy: ScratchServer, words: list[str]) -> None:
+    with subprocess.Popen(words, cwd=copy.data) as left:
+        copy.wipe()
+        assert left.wait(5) in (-signal.SIGQUIT, -signal.SIGKILL)
+    assert not copy.directory.exists()
+
+
+def test_a_process_beside_it_is_left_alone(copy: ScratchServer, tmp_path: Path) -> None:
+    beside = tmp_path / "db1-data"
+    beside.mkdir()
+    with subprocess.Popen(["sleep", "60"], cwd=beside) as other:
+        copy.wipe()
+        assert other.poll() is None
+        other.kill()
+
+
+def test_preparing_begins_anew(copy: ScratchServer) -> None:
+    (copy.data / "PG_VERSION").write_text("17")
+    copy.prepare()
+    assert list(copy.data.iterdir()) == []
+    assert (copy.directory.stat().st_mode & 0o777, (copy.directory / "socket").stat().st_mode & 0o777) == (0o700, 0o700)
+
+
+def test_a_server_that_cannot_be_looked_at_is_not_started(copy: ScratchServer) -> None:
+    with pytest.raises(HostError, match="pg_controldata"):
+        copy.start()
