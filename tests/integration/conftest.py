@@ -17,6 +17,8 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import 
 from . import schema
 
 MAJORS = (14, 15, 16, 17, 18)
+# For what takes long and asks the server nothing that majors answer differently.
+first_and_last = pytest.mark.parametrize("server", [MAJORS[0], MAJORS[-1]], indirect=True)
 USER = "nobody" if os.geteuid() == 0 else Path("~").expanduser().name
 
 

@@ -29,7 +29,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg.recovery_marker im
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.recovery_tables import prepare
 from ansible_collections.pgstead.ops.plugins.plugin_utils.agent_archive import build
 
-from .conftest import USER, Server
+from .conftest import USER, Server, first_and_last
 
 PRELOADED = "shared_preload_libraries = 'pg_stat_statements, auto_explain'"
 CONFIG = Config(USER, "/x", "/x", 5432, 5, {}, "/x")
@@ -248,6 +248,7 @@ def test_the_job_waits_for_the_archive(server: Server, run: Callable[[], Any]) -
         assert found.facts["archived_seconds"] is not None
 
 
+@first_and_last
 @pytest.mark.parametrize("command", ["sleep 30", "/bin/false"])
 def test_archiving_that_hangs_or_fails_is_a_failure_in_time(
     server: Server, place: Target, run: Callable[[], Any], command: str
@@ -322,6 +323,7 @@ def test_the_service_ends_also_while_the_server_does_not_answer(place: Target, a
             process.kill()
 
 
+@first_and_last
 def test_the_service_outlives_its_server(server: Server, place: Target, agent: list[str]) -> None:
     process = subprocess.Popen(agent)
     try:

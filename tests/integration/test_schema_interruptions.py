@@ -21,6 +21,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import (
 from ansible_collections.pgstead.ops.plugins.module_utils._core.plan import Change
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.execute import Executor
 
+from .conftest import first_and_last
 from .schema import CASES, LIMITS, Database, Item, actions, instead, interrupted, on, orders, round_trip
 from .test_schema_locks import meanwhile, waiter
 
@@ -91,6 +92,7 @@ def dies_in_its_first_step(db: Database, run: Run, items: list[Item]) -> None:
         run(items, limits=limits)
 
 
+@first_and_last
 @pytest.mark.parametrize("kind", CASES)
 def test_a_backend_terminated_in_any_step_is_no_loss(db: Database, kind: str) -> None:
     before, after, expected = CASES[kind]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import Server
+from .conftest import Server, first_and_last
 from .lint_world import BOLD, MONITOR, faulty_database, found, lint
 from .test_modules import call
 
@@ -57,6 +57,7 @@ class Inventory(yaml.SafeLoader):
 Inventory.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
 
 
+@first_and_last
 def test_its_own_yaml_applied_by_our_modules_mends_what_it_came_with(
     copy: Server, said: dict[str, dict[str, Any]]
 ) -> None:
