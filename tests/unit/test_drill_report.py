@@ -33,7 +33,7 @@ def one(name: str, status: str = "ok", **more: Any) -> dict[str, Any]:
     ],
 )
 def test_it_is_as_good_as_the_worst_cluster(statuses: list[str], status: str, reason: str, evidence: str) -> None:
-    verdict = conclude([one(f"db{place}", each) for place, each in enumerate(statuses)], "quick")
+    verdict = conclude([one(f"db{place}", each) for place, each in enumerate(statuses)], "quick", "a table")
     assert (verdict.status, verdict.reason, verdict.evidence) == (status, reason, evidence)
     assert list(verdict.facts["clusters"]) == ["db0", "db1"]
 
@@ -41,7 +41,7 @@ def test_it_is_as_good_as_the_worst_cluster(statuses: list[str], status: str, re
 def test_figures_become_metrics_as_far_as_they_were_measured() -> None:
     found = {
         (metric.name, metric.labels["cluster"], metric.labels.get("status", "")): metric.value
-        for metric in conclude([one("db1")], "quick").metrics
+        for metric in conclude([one("db1")], "quick", "a table").metrics
     }
     assert found == {
         ("recovery_time_seconds", "db1", ""): 12.5,
@@ -53,5 +53,5 @@ def test_figures_become_metrics_as_far_as_they_were_measured() -> None:
 
 def test_a_drill_that_left_nothing_but_an_error() -> None:
     bare = {"cluster": "db1", "status": "failed", "summary": "db1: cannot be removed", "evidence": None, "files": []}
-    verdict = conclude([bare, one("db2")], "full")
+    verdict = conclude([bare, one("db2")], "full", "")
     assert (verdict.status, verdict.reason, verdict.evidence) == ("failed", "db1: cannot be removed", None)

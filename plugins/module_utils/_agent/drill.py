@@ -16,7 +16,7 @@ from .._core.agent_config import Config
 from .._core.drill_facts import short, with_history
 from .._core.drill_job import DrillSettings, Source, settings
 from .._core.drill_report import conclude
-from .._core.drill_verdict import judge, summary
+from .._core.drill_verdict import judge, summary, table
 from .._core.errors import PgsteadError
 from .._core.job import Verdict
 from .._host.drill import drill, server
@@ -29,7 +29,8 @@ LOCK = "drill"
 def run(_config: Config, raw: Mapping[str, Any]) -> Verdict:
     """Drill every cluster; one that fails keeps no other from its turn."""
     told = settings(raw)
-    return conclude([_one(told, source) for source in told.clusters], told.profile)
+    found = [_one(told, source) for source in told.clusters]
+    return conclude([one for one, _entry in found], told.profile, table(entry for _one, entry in found if entry))
 
 
 def clean(_config: Config, raw: Mapping[str, Any]) -> None:
@@ -39,8 +40,8 @@ def clean(_config: Config, raw: Mapping[str, Any]) -> None:
         server(told, source).wipe()
 
 
-def _one(told: DrillSettings, source: Source) -> dict[str, Any]:
-    """Return what a cluster's drill came to, with the path of its evidence."""
+def _one(told: DrillSettings, source: Source) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return what a cluster's drill came to, with the paths of its evidence, and the record itself."""
     past = [entry for entry in records("drill", Path(told.evidence)) if entry["facts"]["cluster"] == source.cluster]
     turn = sum(entry["facts"]["profile"] == told.profile for entry in past)
     moment, since = datetime.now(UTC), time.monotonic()
@@ -48,12 +49,8 @@ def _one(told: DrillSettings, source: Source) -> dict[str, Any]:
     try:
         facts = with_history(drill(told, source, turn, lambda: datetime.now(UTC)), past)
     except PgsteadError as error:
-        return {
-            "cluster": source.cluster,
-            "status": "failed",
-            "summary": f"{source.cluster}: {error}",
-            "evidence": None,
-        }
+        what = {"cluster": source.cluster, "status": "failed", "summary": f"{source.cluster}: {error}"}
+        return {**what, "evidence": None, "files": []}, None
     judged = judge(facts, facts["history"], started)
     entry = evidence.record(
         "drill",
@@ -68,4 +65,4 @@ def _one(told: DrillSettings, source: Source) -> dict[str, Any]:
     sealed = seal(path)
     files = [str(path), str(path.with_suffix(".html")), str(sealed)]
     told_of = {"cluster": source.cluster, "summary": summary(facts, judged), "evidence": str(path), "files": files}
-    return short(entry) | counts | told_of
+    return short(entry) | counts | told_of, entry

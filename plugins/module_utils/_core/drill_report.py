@@ -15,11 +15,14 @@ _FIGURES = ("recovery_time_seconds", "recovery_point_seconds")
 _COUNTED = ("passed", "failed", "could_not_run")
 
 
-def conclude(found: Sequence[Mapping[str, Any]], profile: str) -> Verdict:
-    """Judge a run by the worst of its clusters; each has cluster, status, summary, evidence, and figures as far as there are."""
+def conclude(found: Sequence[Mapping[str, Any]], profile: str, table: str) -> Verdict:
+    """Judge a run by the worst of its clusters; each has cluster, status, summary, evidence, and figures as far as there are.
+
+    `table` has a line for each that a person reads.
+    """
     worst = min((one["status"] for one in found), key=_ORDER.index)
     told = [one for one in found if one["status"] == worst]
-    facts = {"profile": profile, "clusters": {one["cluster"]: dict(one) for one in found}}
+    facts = {"profile": profile, "table": table.splitlines(), "clusters": {one["cluster"]: dict(one) for one in found}}
     kept = next((one["evidence"] for one in told if one["evidence"]), None)
     return Verdict(worst, "; ".join(one["summary"] for one in told), facts, kept, tuple(_metrics(found)))
 
