@@ -38,6 +38,7 @@ def spec(*clusters: Any, **more: Any) -> dict[str, Any]:
         "rpo_objective": "5min",
         "beside_production": False,
         "tolerance": "1%",
+        "signing_key": "",
     }
     return usual | more
 

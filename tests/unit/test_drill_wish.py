@@ -43,6 +43,7 @@ def source() -> Source:
         "rto_objective": "1h",
         "rpo_objective": "1h",
         "tolerance": "1%",
+        "signing_key": "",
         "beside_production": True,
     }
     repository = {"name": "near", "type": "posix", "path": "/r", "cipher_passphrase": "a passphrase of tests only"}

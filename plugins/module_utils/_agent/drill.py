@@ -62,7 +62,8 @@ def _one(told: DrillSettings, source: Source) -> tuple[dict[str, Any], dict[str,
     )
     counts = {name: getattr(judged, name) for name in ("passed", "failed", "could_not_run")}
     path = Path(keep(entry, Path(told.evidence)))
-    sealed = seal(path)
+    sealed = seal(path, Path(told.signing_key) if told.signing_key else None)
     files = [str(path), str(path.with_suffix(".html")), str(sealed)]
+    files += [f"{sealed}.minisig"] if told.signing_key else []
     told_of = {"cluster": source.cluster, "summary": summary(facts, judged), "evidence": str(path), "files": files}
     return short(entry) | counts | told_of, entry

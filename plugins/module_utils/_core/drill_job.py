@@ -23,6 +23,7 @@ _PROFILE: Key = (lambda value: value in PROFILES, " or ".join(PROFILES))
 _KEYS: Mapping[str, Key] = {
     "profile": _PROFILE,
     "evidence": PATH,
+    "signing_key": or_nothing(PATH),
     "directory": PATH,
     "port": whole(1, 65535),
     "clusters": _SOME,
@@ -132,6 +133,7 @@ class DrillSettings:
 
     profile: str
     evidence: str
+    signing_key: str | None  # minisign's; without a password, for nobody is there to type it
     directory: str
     port: int
     clusters: tuple[Source, ...]
@@ -150,7 +152,8 @@ def settings(raw: Mapping[str, Any]) -> DrillSettings:
     if problems:
         raise SpecError(problems)
     return DrillSettings(
-        raw["profile"], raw["evidence"], raw["directory"], raw["port"], tuple(one for one in found if one)
+        **{name: raw[name] for name in ("profile", "evidence", "signing_key", "directory", "port")},
+        clusters=tuple(one for one in found if one),
     )
 
 

@@ -72,6 +72,7 @@ class DrillPlan:
     clusters: tuple[Drilled, ...] = ()
     directory: str = ""
     port: int = 0
+    signing_key: str | None = None
     problems: tuple[Problem, ...] = ()
 
     def job(self, profile: str) -> dict[str, Any]:
@@ -82,6 +83,7 @@ class DrillPlan:
         return {
             "profile": profile,
             "evidence": EVIDENCE,
+            "signing_key": self.signing_key,
             "directory": self.directory,
             "port": self.port,
             "clusters": found,
@@ -96,13 +98,14 @@ class DrillPlan:
             ],
             "sources": [one.job["cluster"] for one in self.clusters],
             "dump_packages": sorted({name for one in self.clusters for name in one.packages}),
+            "signing_packages": ["minisign"] if self.clusters and self.signing_key else [],
             "jobs": {f"drill_{profile}": self.job(profile) for profile in PROFILES},
             "problems": [str(problem) for problem in self.problems],
         }
 
 
 def plan_drills(spec: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]]) -> DrillPlan:
-    """Decide. `spec` has host, clusters, directory, port, rto_objective, rpo_objective, beside_production; `hosts` are the
+    """Decide. `spec` has host, clusters, directory, port, rto_objective, rpo_objective, beside_production, tolerance, signing_key; `hosts` are the
     variables of the inventory's hosts, by name.
     """
     problems: list[Problem] = []
@@ -112,7 +115,13 @@ def plan_drills(spec: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]])
     ]
     names = [str(item.get("source")) for item in items if isinstance(item, Mapping)]
     problems += [Problem("drill_clusters", f"{name} is there twice") for name in names if names.count(name) > 1][:1]
-    plan = DrillPlan(tuple(one for one in found if one), str(spec["directory"]), int(spec["port"]), tuple(problems))
+    plan = DrillPlan(
+        tuple(one for one in found if one),
+        str(spec["directory"]),
+        int(spec["port"]),
+        str(spec["signing_key"]) if spec["signing_key"] else None,
+        tuple(problems),
+    )
     if not problems and plan.clusters:
         try:
             read_job(plan.job("quick"))

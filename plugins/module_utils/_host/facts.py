@@ -32,7 +32,7 @@ from .cgroup import memory_limit, processors
 MARKERS = Path("/var/lib/pgstead/clusters")
 ARCHIVING_MARKERS = Path("/var/lib/pgstead/backup")
 POOLER_MARKER = Path("/var/lib/pgstead/pooler/managed")
-BACKUP_PACKAGES = ("pgbackrest", "age", "gnupg", "rclone", "zstd")
+BACKUP_PACKAGES = ("pgbackrest", "age", "gnupg", "rclone", "zstd", "minisign")
 _CAP_SYS_RESOURCE = 24
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]

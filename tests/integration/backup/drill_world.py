@@ -61,6 +61,7 @@ class DrillWorld:
             "rto_objective": "15min",
             "rpo_objective": "5min",
             "tolerance": "1%",
+            "signing_key": "",
             "beside_production": True,
         }
         told = {
