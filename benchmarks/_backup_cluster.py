@@ -18,7 +18,11 @@ import psycopg2
 from _common import GB, BenchmarkError
 
 DATABASE = "shop"
-PROGRAMS = {"/usr/bin/pgbackrest": "pgbackrest", "/usr/bin/zstd": "zstd"}
+PROGRAMS = {
+    "/usr/bin/pgbackrest": "pgbackrest",
+    "/usr/bin/zstd": "zstd",
+    "/usr/lib/python3/dist-packages/psycopg2/__init__.py": "python3-psycopg2",
+}
 SERVERS = Path("/usr/lib/postgresql")
 NO_MAIN_CLUSTER = Path("/etc/postgresql-common/createcluster.d/pgstead-benchmark.conf")
 WAIT_SECONDS = 3600

@@ -158,13 +158,50 @@ class Engine:
         told = {"stanza": STANZA, "major": self.setup.world.major, "data_directory": str(self.target)}
         self._ours({"action": "restore", "words": words, **told})
 
-    def _ours(self, asked: Mapping[str, Any]) -> None:
+    def drill(self) -> dict[str, Any]:
+        """Drill what is newest, as job drill_quick does; its facts, and the seconds of all of it."""
+        setup, world = self.setup, self.setup.world
+        place = world.make("drill")
+        declared = setup.declared(setup.source.data, [self.who])
+        told = setup.configuration.restoring(
+            STANZA, declared.processes, f"{place}/{STANZA}/data", f"{place}/{STANZA}/pgbackrest", declared.repositories
+        )
+        world.write(place / "pgbackrest.conf", setup.configuration.render(told, "Of benchmarks/backup.py"))
+        cluster = {
+            "cluster": STANZA,
+            "stanza": STANZA,
+            "version": world.major,
+            "configuration": str(place / "pgbackrest.conf"),
+            "programs": "/usr/lib/postgresql",
+            "repositories": [{"key": 1, "name": self.who, "offsite": False}],
+            "objectives": {"recovery_time_seconds": 86400, "recovery_point_seconds": 86400, "age_seconds": 86400},
+            "wal_seconds": 86400,
+            "beside_production": True,
+            "settings": {},
+            "tolerance": "1%",
+            "statements": [],
+            "row_security": [],
+            "dumps": None,
+        }
+        settings = {
+            "profile": "quick",
+            "evidence": str(place),
+            "signing_key": None,
+            "directory": str(place),
+            "port": 5504,
+            "clusters": [cluster],
+        }
+        source = {"sockets": str(setup.source.sockets), "port": setup.source.port, "user": world.user.pw_name}
+        return self._ours({"action": "drill", "words": (), "settings": settings, **source})
+
+    def _ours(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         code = self.setup.code
         # -I as the host's command; -B because that one, an archive, has no compiled files to begin with either
         out = self.setup.world.run(PYTHON, "-I", "-B", code / "_backup_ours.py", code, stdin=json.dumps(asked))
         answer = json.loads(out)
         if answer["status"] != "ok":
             raise BenchmarkError(f"{asked['action']} of pgstead: {answer['status']}: {answer['reason']}")
+        return dict(answer)
 
     def stored(self, kind: str) -> int:
         """Bytes that its newest backup added to the repository, as pgBackRest counts them. Raises BenchmarkError."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +18,20 @@ sys.path.insert(0, sys.argv[1])
 
 from pgstead._agent.backups import make
 from pgstead._core.backup_job import settings
+from pgstead._core.drill_job import settings as drill_settings
+from pgstead._core.drill_verdict import judge
 from pgstead._core.restore import choose, options, target
+from pgstead._host.drill import drill
 from pgstead._host.pgbackrest import PgBackRest
 from pgstead._host.programs import run
 from pgstead._host.restore_reach import Asked, reach
 from pgstead._host.server_log import ServerLog
+from pgstead._pg.connection import Target
+from pgstead._pg.heartbeat import beat, opened
+from pgstead._pg.recovery import archived
+from pgstead._pg.recovery_marker import lay
+
+PATIENCE_SECONDS = 120
 
 
 def backup(told: Mapping[str, Any], words: tuple[str, ...]) -> Any:
@@ -41,7 +51,25 @@ def restore(told: Mapping[str, Any], words: tuple[str, ...]) -> Any:
     return {"status": "ok", "reason": chosen.label}
 
 
+def rehearse(told: Mapping[str, Any], _words: tuple[str, ...]) -> Any:
+    """Lay a marker on the source, then the job drill_quick: from preflight to the removal of the copy."""
+    source = Target(told["sockets"], told["port"], user=told["user"], system_user=told["user"])
+    with opened(source) as connection:
+        beat(connection)
+        laid = lay(source, "estimate")
+        beat(connection)
+    if not archived(source, laid.segment, PATIENCE_SECONDS):
+        return {"status": "failed", "reason": f"{laid.segment} was not archived"}
+    time.sleep(2)  # arrivals are known to the second
+    read, begun = drill_settings(told["settings"]), datetime.now(UTC)
+    facts = drill(read, read.clusters[0], 0, lambda: datetime.now(UTC))
+    judged = judge(facts, [], f"{begun:%Y-%m-%dT%H:%M:%SZ}")
+    whole = (datetime.now(UTC) - begun).total_seconds()
+    status = "failed" if judged.faults else "ok"
+    return {"status": status, "reason": "; ".join(judged.faults), "facts": facts, "seconds": whole}
+
+
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
-    work = {"backup": backup, "restore": restore}[asked["action"]]
+    work = {"backup": backup, "restore": restore, "drill": rehearse}[asked["action"]]
     print(json.dumps(work(asked, tuple(asked["words"]))))

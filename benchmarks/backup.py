@@ -63,6 +63,7 @@ LEAST_GIGABYTES, LEAST_ROUNDS = 5.0, 5  # of a measurement
 # the source, what is restored of it at one time, both repositories with WAL, and the backup of one peer
 DISK_FACTOR, DISK_BASE = 9, 3 * GB
 STEPS = ("full", "incremental", "restore", "delta restore")
+DRILL, DRILL_LIMIT = "drill", 1.2
 Round = dict[str, dict[str, float]]
 Figures = Mapping[str, Mapping[str, Summary]]
 
@@ -173,6 +174,24 @@ class Bench:
         told = {"incremental": incremental, "incremental bytes": size}
         return {**told, "delta restore": fetch, "delta until open": fetch + serve}
 
+    def drill(self, number: int) -> dict[str, float]:
+        """A quick drill of ours, and beside it what its first restore is to the bare commands."""
+
+        def bare() -> float:
+            engine = self.engines[RAW]
+            self.world.make(engine.target.name)
+            seconds = timed(engine.fetch)
+            remove(engine.target)
+            return seconds
+
+        before = bare() if number % 2 else 0.0
+        answer = self.engines[OURS].drill()
+        raw = before or bare()
+        newest, target = answer["facts"]["steps"]
+        found = {f"newest: {name}": seconds for name, seconds in newest["phases"].items()}
+        found |= {f"target: {name}": seconds for name, seconds in target["phases"].items()}
+        return {**found, "whole drill": answer["seconds"], "bare restore": raw}
+
     def round(self, number: int) -> Round:
         """Every way once, in an order that rotates and turns."""
         cases = [OURS, RAW, *names(self.world.major)]
@@ -186,6 +205,8 @@ class Bench:
         for name in (RAW, OURS) if number % 2 else (OURS, RAW):
             print(f"  {self.names[name]}: incremental, delta restore", flush=True)
             found[name] |= self.after_changes(name, number)
+        print("  drill", flush=True)
+        found[DRILL] = self.drill(number)
         return found
 
 
@@ -199,14 +220,16 @@ def print_tables(bench: Bench, figures: Figures) -> None:
     print(f"damage, last: {list(facts['damage'].values())[-1]}\n")
     header = ["", "backup s", "x ours", "restored, open s", "x ours", "size MB", "x ours"]
     body, mine = [], figures[OURS]
-    for name, found in figures.items():
-        cells = [bench.names[name]]
+    for name in bench.names:
+        found, cells = figures[name], [bench.names[name]]
         for key, scale, digits in (("full", 1, 2), ("until open", 1, 2), ("full bytes", 1e6, 0)):
             cells += [show(found[key], scale, digits), f"{found[key].median / mine[key].median:.2f}"]
         body.append(cells)
     print(table(header, body))
     body = [_beside(key, mine[key], figures[RAW][key]) for key in (*STEPS, "until open", "delta until open")]
     print("\n" + table(["seconds", "ours", "bare", "ours from-to", "bare from-to", "ratio", "limit"], body))
+    body = [[key, show(found), _spread(found)] for key, found in figures[DRILL].items()]
+    print("\n" + table(["quick drill", "seconds", "from-to"], body))
     sizes = [f"{name} {show(figures[name]['incremental bytes'], 1e6, 1)}" for name in (OURS, RAW)]
     print(f"\nstored by the incremental backup, MB: {', '.join(sizes)}")
 
@@ -220,12 +243,18 @@ def _spread(found: Summary) -> str:
     return f"{found.low:.2f}-{found.high:.2f}"
 
 
+def _drilled(figures: Figures) -> float:
+    found = figures[DRILL]
+    return found["newest: fetch"].median / found["bare restore"].median
+
+
 def verdicts_of(figures: Figures) -> list[Verdict]:
     """The limits."""
     mine, bare, dump = figures[OURS], figures[RAW], figures["plain"]
     found = [at_most(f"{key} / bare pgbackrest", mine[key].median / bare[key].median, LIMIT, " x") for key in STEPS]
     return [
         *found,
+        at_most("fetch of a drill / bare pgbackrest", _drilled(figures), DRILL_LIMIT, " x"),
         at_least("pg_dump | gzip / full backup", dump["full"].median / mine["full"].median, DUMP_BACKUP, " x"),
         at_least("psql / restore, open", dump["until open"].median / mine["until open"].median, DUMP_RESTORE, " x"),
     ]
@@ -248,7 +277,7 @@ def run() -> int:
             print(f"round {number + 1}/{options.rounds} {time.monotonic() - started:5.0f} s", flush=True)
         figures = {
             name: {key: summarise([one[name][key] for one in rounds]) for key in rounds[0][name]}
-            for name in bench.names
+            for name in (*bench.names, DRILL)
         }
         print_tables(bench, figures)
     small = options.gigabytes < LEAST_GIGABYTES or options.rounds < LEAST_ROUNDS
