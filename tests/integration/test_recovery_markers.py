@@ -172,6 +172,7 @@ def filled(server: Server, place: Target) -> Iterator[Target]:
     server.run(
         "CREATE TABLE known AS SELECT generate_series(1, 500) AS id",
         'CREATE TABLE "Fresh" WITH (autovacuum_enabled = off) AS SELECT generate_series(1, 7) AS id',
+        "CREATE UNLOGGED TABLE fleeting AS SELECT 1 AS id",
         "ANALYZE known",
         "CREATE EXTENSION pgcrypto",
         database="marked",

@@ -49,3 +49,10 @@ def test_preparing_begins_anew(copy: ScratchServer) -> None:
 def test_a_server_that_cannot_be_looked_at_is_not_started(copy: ScratchServer) -> None:
     with pytest.raises(HostError, match="pg_controldata"):
         copy.start()
+
+
+def test_a_directory_that_no_drill_made_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "db1/archive").mkdir(parents=True)
+    with pytest.raises(HostError, match="was not made by a drill"):
+        ScratchServer(run, tmp_path / "db1", Path("/nowhere"), 1).prepare()
+    assert (tmp_path / "db1/archive").is_dir()

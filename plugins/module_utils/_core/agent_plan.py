@@ -44,7 +44,7 @@ JOBS: Mapping[str, Mapping[str, Any]] = {
     "check_archiving": {"schedule": "*/10 * * * *", "deadline": "2min", "enabled": True},
     "recovery_marker": {"schedule": "47 0 * * *", "deadline": "30min", "enabled": True},
     "drill_quick": {"schedule": "13 2 * * 6", "deadline": "24h", "enabled": True},
-    "drill_full": {"schedule": "43 2 2 * *", "deadline": "48h", "enabled": True},
+    "drill_full": {"schedule": "43 12 2 * *", "deadline": "48h", "enabled": True},
     "check_jobs": {"schedule": "*/15 * * * *", "deadline": "1min", "enabled": True},
 }
 AUDIT_SCHEMA = "audit"

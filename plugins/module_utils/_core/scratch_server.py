@@ -18,6 +18,8 @@ ISOLATION: Mapping[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "archive_mode": "off",
+    "archive_cleanup_command": "",  # postgresql.auto.conf came with the data: what it names would be run here
+    "recovery_end_command": "",
     "primary_conninfo": "",
     "primary_slot_name": "",
     "synchronous_standby_names": "",
@@ -34,6 +36,7 @@ _MODEST: Mapping[str, str] = {
     "hot_standby": "off",  # recovery need not wait for settings that were raised on the primary meanwhile
     "huge_pages": "off",  # those of the host are production's
     "shared_buffers": "128MB",
+    "max_replication_slots": "200",  # there is room for the origins of all subscriptions, or recovery ends
     "restart_after_crash": "off",
     "logging_collector": "off",
     "log_destination": "stderr",

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import re
 import shutil
+import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,17 +18,15 @@ from .._core.backup import Held, newest
 from .._core.backup_job import age_fault
 from .._core.backup_retention import wal_fulls
 from .._core.drill_job import Copy, Source
-from .._core.errors import HostError, PgsteadError
+from .._core.errors import PgsteadError
 from .._core.recovery_probe import COULD_NOT_RUN, Answer, Check, answered
 from .._core.restore import segment_bytes
 from .._core.units import GB, human_size
 from .pgbackrest import PgBackRest
-from .programs import run
 
 PROGRAMS = ("postgres", "pg_controldata", "pg_checksums", "pg_amcheck", "pg_dump")
 # of the cluster's size, and for the WAL of a recovery
 ROOM_FACTOR, ROOM_BYTES = 1.1, 2 * GB
-CLUSTERS = Path("/var/lib/postgresql")
 
 
 @dataclass(frozen=True)
@@ -117,17 +115,23 @@ class Preflight:
         if here and not self.told.beside_production:
             told = f"{here[0]} on this host is the cluster that was backed up, and it is running"
             return answered([f"{told}: drill elsewhere, or say drill_beside_production: true if that is meant"], "")
-        return answered(
-            [], "beside production, as declared" if here else "no cluster of this host is the one that was backed up"
-        )
+        spread = [str(link.readlink()) for data in here for link in (data / "pg_tblspc").glob("*") if link.is_symlink()]
+        if spread:  # recovery makes those that are newer than the backup where they were, and that is here
+            told = f"the cluster on this host has tablespaces ({', '.join(spread)}), which recovery could write to"
+            return answered([f"{told}: drill its backups on another host"], "")
+        told = "beside production, as declared" if here else "no cluster of this host is the one that was backed up"
+        return answered([], told)
 
 
 def _running() -> Iterator[tuple[Path, int]]:
-    """Yield the running clusters of this host with their system identifiers. Raises HostError."""
-    for pid in CLUSTERS.glob("*/*/postmaster.pid"):
-        program = Path(f"/usr/lib/postgresql/{pid.parent.parent.name}/bin/pg_controldata")
-        code, out, err = run([str(program), str(pid.parent)])
-        found = re.search(r"^Database system identifier:\s+(\d+)$", out, re.MULTILINE)
-        if code != 0 or found is None:
-            raise HostError(f"{program} {pid.parent} failed: {err.strip()}")
-        yield pid.parent, int(found[1])
+    """Yield the data directories of this host's running clusters, wherever they lie, with their system identifiers."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            data, program = (process / "cwd").readlink(), (process / "exe").readlink()
+            if program.name != "postgres" or (data / "postmaster.pid").read_text().split()[0] != process.name:
+                continue  # something else, or a server's child
+        except (OSError, IndexError):  # it has ended, or is somebody else's
+            continue
+        with (data / "global/pg_control").open("rb") as control:
+            (identifier,) = struct.unpack("=Q", control.read(8))  # it begins with the identifier, in every major
+        yield data, identifier

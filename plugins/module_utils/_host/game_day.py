@@ -19,7 +19,7 @@ from .._core.drill_spec import objective_seconds
 from .._core.drill_verdict import judge, summary
 from .._core.errors import HostError, Problem, SpecError
 from .._core.recovery_point import recovery_point
-from .._core.recovery_probe import FAILED, PASSED, Check
+from .._core.recovery_probe import COULD_NOT_RUN, FAILED, PASSED, Check
 from .._core.restore import segment_bytes
 from .._pg import heartbeat, recovery_marker
 from .._pg.connection import Target
@@ -117,6 +117,10 @@ def _phases(params: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _checks(params: Mapping[str, Any], target: Target) -> Iterator[Check]:
+    if not params["databases"]:
+        yield Check(
+            "served", "", COULD_NOT_RUN, "no database declares an application_role that could be asked for", 0.0
+        )
     for name in params["databases"]:
         yield Check("served", name, PASSED, "the application was answered through the pooler", 0.0)
     differing = params["differing"]

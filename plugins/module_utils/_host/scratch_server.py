@@ -33,6 +33,8 @@ END_SECONDS = 10
 class ScratchServer:
     """One copy in a directory of its own: data, files, socket and log are in it. `user` is the database's superuser."""
 
+    MARK = "drill"  # a file: this directory is one to remove
+
     run: Run
     directory: Path
     binaries: Path
@@ -62,11 +64,16 @@ class ScratchServer:
         self.wipe()
         for path in (self.directory, *(self.directory / name for name in ("data", "files", "socket", "tablespaces"))):
             path.mkdir(parents=True, mode=0o700, exist_ok=True)
+        (self.directory / self.MARK).touch()
         for name, text in (("postgresql.conf", ""), ("pg_hba.conf", hba()), ("pg_ident.conf", "")):
             (self.directory / "files" / name).write_text(text, encoding="ascii")
 
     def wipe(self) -> None:
         """End a server that runs in the directory, and remove the directory. Raises HostError."""
+        if self.directory.is_dir() and any(self.directory.iterdir()) and not (self.directory / self.MARK).exists():
+            raise HostError(
+                f"{self.directory} was not made by a drill, and is left as it is: name another drill_directory"
+            )
         self.halt()
         try:
             if self.directory.exists():
@@ -152,10 +159,10 @@ class ScratchServer:
         """Return the processes that work in the data directory: all of a server's, and what fetches WAL for it. Where the server
         was killed, those that wait for WAL outlive it.
         """
-        found = []
+        found, data = [], self.data.resolve()
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has ended, or is somebody else's
-                if self.data in ((place := (process / "cwd").readlink()), *place.parents):
+                if data in ((place := (process / "cwd").readlink()), *place.parents):
                     found.append(int(process.name))
         return found
 

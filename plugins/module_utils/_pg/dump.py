@@ -45,7 +45,8 @@ FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a WHERE d.datname
 """
 # what pg_dump writes rows of: neither views nor what belongs to an extension
 _TABLES = """
-SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint, pg_catalog.pg_relation_size(c.oid)
+SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint, pg_catalog.pg_relation_size(c.oid),
+       c.relpersistence = 'p' AND NOT c.relhassubclass
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -129,12 +130,17 @@ def counts(connection: Any, method: str, alive: Callable[[], None]) -> dict[str,
 
 
 def counts_up_to(
-    connection: Any, most_bytes: float, alive: Callable[[], None]
+    connection: Any, most_bytes: float, alive: Callable[[], None], *, recovered: bool = False
 ) -> tuple[dict[str, int], dict[str, int | None]]:
-    """Return the rows of tables up to a size, counted, and of larger ones as the server last estimated them."""
+    """Return the rows of tables up to a size, counted, and of larger ones as the server last estimated them.
+
+    With `recovered`, tables that a recovery empties (unlogged ones) and those that others inherit from are left out.
+    """
     counted: dict[str, int] = {}
     estimated: dict[str, int | None] = {}
-    for schema, name, estimate, size in rows(connection, _TABLES):
+    for schema, name, estimate, size, kept in rows(connection, _TABLES):
+        if recovered and not kept:
+            continue
         table = QualifiedName(schema, name)
         if size > most_bytes:
             estimated[str(table)] = estimate

@@ -41,8 +41,8 @@ def beat(connection: Any) -> None:
 
 
 def beats(target: Target) -> tuple[Beat, ...]:
-    """Return all rows, oldest first; none where there is no such table. Raises ConnectionFailed."""
-    with connect(target) as connection:
+    """Return all rows, oldest first; none where there is no such table. Raises PgsteadError."""
+    with spoken(target), connect(target) as connection:
         if not there(connection, "heartbeat"):
             return ()
         return tuple(Beat(at, int(lsn)) for at, lsn in rows(connection, _BEATS))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from .recovery_tables import prepare, there
 from .session import session
 
 KEPT = 100
+_NAME = re.compile(r"pgstead-\d{8}T\d{6}Z")
 SMALL_BYTES = 64 * 2**20  # of a table that is counted whatever is asked for: that takes milliseconds
 CLOCK_SECONDS = 10  # for the clock to go on; it takes a microsecond
 
@@ -63,7 +65,8 @@ class Marker:
 
     @property
     def complete(self) -> bool:
-        return self.time is not None
+        # pgBackRest writes a name into the settings of a recovery as it is: only one of ours is used
+        return self.time is not None and _NAME.fullmatch(self.name) is not None
 
 
 def lay(target: Target, counts: str) -> Laid:
@@ -125,7 +128,7 @@ def _manifest(connection: Any, target: Target, method: str) -> dict[str, Any]:
     for (database,) in rows(connection, _DATABASES):
         try:
             with dump.held(replace(target, database=database), ()) as (snapshot, source):
-                counted, estimated = dump.counts_up_to(snapshot, most, lambda: None)
+                counted, estimated = dump.counts_up_to(snapshot, most, lambda: None, recovered=True)
         except DatabaseMissing:  # dropped meanwhile
             continue
         # our own tables change with the marker itself
@@ -138,15 +141,15 @@ def _manifest(connection: Any, target: Target, method: str) -> dict[str, Any]:
 
 
 def markers(target: Target) -> tuple[Marker, ...]:
-    """Return all markers, newest first; none where there is no such table. Raises ConnectionFailed."""
-    with connect(target) as connection:
+    """Return all markers, newest first; none where there is no such table. Raises PgsteadError."""
+    with spoken(target), connect(target) as connection:
         if not there(connection, "recovery_marker"):
             return ()
         return tuple(Marker(*row) for row in rows(connection, _MARKERS))
 
 
 def present(target: Target, name: str) -> tuple[bool, bool]:
-    """Say which rows of a marker a server has: before, after. Raises ConnectionFailed."""
-    with connect(target) as connection:
+    """Say which rows of a marker a server has: before, after. Raises PgsteadError."""
+    with spoken(target), connect(target) as connection:
         found = rows(connection, _PARTS, (name,)) if there(connection, "recovery_marker") else []
     return ("before",) in found, ("after",) in found

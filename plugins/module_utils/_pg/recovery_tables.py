@@ -59,9 +59,10 @@ def prepare(connection: Any) -> None:
 
 
 def there(connection: Any, table: str) -> bool:
-    """Say whether one of the tables exists: a restored server may be of a time before."""
-    sql = "SELECT pg_catalog.to_regclass(%s) IS NOT NULL"
-    return bool(rows(connection, sql, (f"pgstead.{table}",))[0][0])
+    """Say whether one of the tables exists: a restored server may be of a time before. Raises PermissionDenied where it is not
+    ours: what it says is somebody else's word.
+    """
+    return table in _there(connection)
 
 
 def _there(connection: Any) -> set[str]:
