@@ -48,7 +48,7 @@ def _one(told: DrillSettings, source: Source) -> tuple[dict[str, Any], dict[str,
     started = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
     try:
         facts = with_history(drill(told, source, turn, lambda: datetime.now(UTC)), past)
-    except PgsteadError as error:
+    except (PgsteadError, OSError) as error:
         what = {"cluster": source.cluster, "status": "failed", "summary": f"{source.cluster}: {error}"}
         return {**what, "evidence": None, "files": []}, None
     judged = judge(facts, facts["history"], started)

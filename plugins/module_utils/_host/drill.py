@@ -140,7 +140,7 @@ def _step(work: Drill, step: Step, looked: Looked, begun: datetime) -> Facts:
                 assert work.marker is not None  # _target has seen it
                 found["checks"] = _data(drill_checks.exact(work.told, work.server.target, work.marker))
         work.server.stop()
-    except PgsteadError as error:
+    except (PgsteadError, OSError) as error:
         found["error"] = str(error)
         work.server.halt()
     return found
@@ -163,7 +163,7 @@ def _dump(work: Drill, stored: Stored) -> Facts:
         words = "; ".join([f"{came['dump']} is whole, and has the rows that its manifest counted", *came["notes"]])
         found["checks"] = _data([Check("dump restored", stored.database, PASSED, words, found["phases"]["fetch"])])
         work.server.stop()
-    except PgsteadError as error:
+    except (PgsteadError, OSError) as error:
         found["error"] = str(error)
         work.server.halt()
     return found
