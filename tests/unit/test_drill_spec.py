@@ -109,6 +109,11 @@ def test_bad_input_is_refused_by_name(item: Any, words: str) -> None:
     assert any(words in str(problem) for problem in plan.problems), plan.problems
 
 
+def test_a_socket_needs_a_short_path() -> None:
+    plan = plan_drills(spec({"source": "db1"}, directory="/" + "d" * 90), {"db1": DB1})
+    assert "name a shorter one" in str(plan.problems[0])
+
+
 def test_a_source_is_drilled_once() -> None:
     plan = plan_drills(spec({"source": "db1"}, {"source": "db1"}), {"db1": DB1})
     assert [str(problem) for problem in plan.problems] == ["drill_clusters: db1 is there twice"]

@@ -22,6 +22,7 @@ from .units import parse_duration_ms
 CONFIGURATIONS = "/etc/pgstead/drill"
 EVIDENCE = "/var/lib/pgstead/evidence"
 PROGRAMS = "/usr/lib/postgresql"
+LONGEST_SOCKET = 107
 _ITEM = (
     "source",
     "repositories",
@@ -159,6 +160,11 @@ class _Reader:
         name = str(item["source"])
         if name not in self.hosts:
             self.problem(".source", f"{name} is no host of this inventory")
+            return None
+        socket = f"{self.spec['directory']}/{name}/socket/.s.PGSQL.{self.spec['port']}"
+        if len(socket.encode()) > LONGEST_SOCKET:
+            what = f"{socket} is longer than the {LONGEST_SOCKET} bytes that a socket's path may have"
+            self.problems.append(Problem("drill_directory", f"{what}: name a shorter one"))
             return None
         there = self.hosts[name]
         told = {**_USUAL, **{key: there[key] for key in (*_USUAL, "backup_stanza", "backup_dump_host") if key in there}}
