@@ -151,38 +151,6 @@ def test_a_lock_ends_with_its_holder(config: Config, tmp_path: Path, said: list[
     assert carry_out(config, lambda: Verdict("ok"))["status"] == "ok"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "work", "reason"),
-    [
-        (60, lambda: Verdict("ok"), ""),
-        (60, lambda: os.kill(os.getpid(), signal.SIGKILL), "its process was ended from outside by SIGKILL"),
-        (1, lambda: time.sleep(60), "ended at its deadline of 1 s, and rolled back where it was not finished"),
-    ],
-)
-def test_what_a_job_left_is_taken_away_however_it_ended(  # noqa: PLR0917
-    seconds: int,
-    work: Callable[[], Any],
-    reason: str,
-    config: Config,
-    tmp_path: Path,
-    said: list[tuple[str, str]],
-) -> None:
-    left = tmp_path / "left"
-    job = Job(lambda _config, _settings: (left.touch(), work())[1], afterwards=lambda _config, _settings: left.unlink())
-    told = replace(config, jobs={"trial": JobConfig("17 3 * * *", seconds, {"any": 1})})
-    entry = run("trial", told, "0.1.0+abc", {"trial": job})
-    assert (entry["reason"], left.exists()) == (reason, False)
-
-
-def test_what_cannot_be_taken_away_is_a_failure(config: Config, said: list[tuple[str, str]]) -> None:
-    def clean(_config: Config, _settings: Any) -> None:
-        raise HostError("the disk does not answer")
-
-    job = Job(lambda _config, _settings: Verdict("warning", "slow"), afterwards=clean)
-    entry = run("trial", config, "0.1.0+abc", {"trial": job})
-    assert (entry["status"], entry["reason"]) == ("failed", "slow; cleaning up: the disk does not answer")
-
-
 def test_the_deadline_ends_a_job_that_hears_no_signal() -> None:
     def deaf() -> Verdict:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core import evidence
 from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_axis import from_zero, over
-from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_words import PROVES
+from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_words import OF_DRILLS, OF_PROBES, PROVES
 from ansible_collections.pgstead.ops.plugins.module_utils._core.markup import joined, tag
 
 from .drill_world import DAMAGED, LABEL, MUTE, PROVEN, STARTED, STOPPED, check, facts, past, step
@@ -141,11 +141,20 @@ def test_what_each_check_proves_is_what_the_documentation_says() -> None:
         r"^\| (`.+?) \| (.+?) \|", (DOCS / "recovery-probe.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     documented = {name: words.replace("`", "") for names, words in table for name in re.findall(r"`(\w+)`", names)}
-    assert set(PROVES) == set(documented)
+    assert set(OF_PROBES) == set(documented)
     together = {"roles", "extensions", "settings"}  # one row there
-    assert {name: words for name, words in PROVES.items() if name not in together} == {
+    assert {name: words for name, words in OF_PROBES.items() if name not in together} == {
         name: words for name, words in documented.items() if name not in together
     }
+
+
+def test_what_only_drills_ask_is_in_their_documentation() -> None:
+    guide = (DOCS / "drills.md").read_text(encoding="utf-8")
+    assert [name for name in OF_DRILLS if f"`{name}`" not in guide] == []
+
+
+def test_the_owners_questions_are_explained_together() -> None:
+    assert PROVES["statements"] in said(steps=[step(checks=[check("statement orders")])])
 
 
 def test_only_checks_that_were_made_are_explained() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.pgstead.ops.plugins.module_utils._core import drill_spec
 from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_job import settings
 from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_spec import plan_drills
 
@@ -117,6 +120,12 @@ def test_a_socket_needs_a_short_path() -> None:
 def test_a_source_is_drilled_once() -> None:
     plan = plan_drills(spec({"source": "db1"}, {"source": "db1"}), {"db1": DB1})
     assert [str(problem) for problem in plan.problems] == ["drill_clusters: db1 is there twice"]
+
+
+def test_what_a_source_does_not_say_is_what_role_backup_takes() -> None:
+    files = (Path(__file__).parents[2] / "roles/backup/defaults/main").glob("*.yml")
+    usual = {name: value for file in files for name, value in yaml.safe_load(file.read_text()).items()}
+    assert {name: usual[name] for name in drill_spec._USUAL} == drill_spec._USUAL
 
 
 def test_nothing_declared_is_no_job() -> None:

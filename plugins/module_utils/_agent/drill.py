@@ -4,24 +4,21 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .._core import evidence
 from .._core.agent_config import Config
-from .._core.drill_facts import short, with_history
+from .._core.drill_facts import short
 from .._core.drill_job import DrillSettings, Source, settings
 from .._core.drill_report import conclude
-from .._core.drill_verdict import judge, summary, table
+from .._core.drill_verdict import table
 from .._core.errors import PgsteadError
 from .._core.job import Verdict
 from .._host.drill import drill, server
-from .._host.evidence import keep, records
-from .._host.evidence_manifest import seal
+from .._host.drill_record import earlier, record
 
 LOCK = "drill"
 
@@ -40,30 +37,24 @@ def clean(_config: Config, raw: Mapping[str, Any]) -> None:
         server(told, source).wipe()
 
 
-def _one(told: DrillSettings, source: Source) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def _one(told: DrillSettings, source: Source) -> tuple[dict[str, Any], Mapping[str, Any] | None]:
     """Return what a cluster's drill came to, with the paths of its evidence, and the record itself."""
-    past = [entry for entry in records("drill", Path(told.evidence)) if entry["facts"]["cluster"] == source.cluster]
+    past = earlier(source.cluster, Path(told.evidence))
     turn = sum(entry["facts"]["profile"] == told.profile for entry in past)
-    moment, since = datetime.now(UTC), time.monotonic()
-    started = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    begun, since = datetime.now(UTC), time.monotonic()
     try:
-        facts = with_history(drill(told, source, turn, lambda: datetime.now(UTC)), past)
+        facts = drill(told, source, turn, lambda: datetime.now(UTC))
     except (PgsteadError, OSError) as error:
         what = {"cluster": source.cluster, "status": "failed", "summary": f"{source.cluster}: {error}"}
         return {**what, "evidence": None, "files": []}, None
-    judged = judge(facts, facts["history"], started)
-    entry = evidence.record(
-        "drill",
-        socket.gethostname(),
-        started=started,
+    kept = record(
+        facts,
+        past,
+        begun=begun,
         seconds=time.monotonic() - since,
-        status=judged.status,
-        facts=facts,
+        directory=Path(told.evidence),
+        signing_key=told.signing_key,
     )
-    counts = {name: getattr(judged, name) for name in ("passed", "failed", "could_not_run")}
-    path = Path(keep(entry, Path(told.evidence)))
-    sealed = seal(path, Path(told.signing_key) if told.signing_key else None)
-    files = [str(path), str(path.with_suffix(".html")), str(sealed)]
-    files += [f"{sealed}.minisig"] if told.signing_key else []
-    told_of = {"cluster": source.cluster, "summary": summary(facts, judged), "evidence": str(path), "files": files}
-    return short(entry) | counts | told_of, entry
+    counts = {name: getattr(kept.judged, name) for name in ("passed", "failed", "could_not_run")}
+    of_files = {"evidence": kept.files[0], "files": list(kept.files)}
+    return {**short(kept.entry), **counts, "cluster": source.cluster, "summary": kept.summary, **of_files}, kept.entry

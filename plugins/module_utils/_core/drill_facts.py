@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from .recovery_point import RecoveryPoint
 from .recovery_probe import FAILED, PASSED, Check
 
 KEPT_HISTORY = 24  # earlier drills that a record carries
@@ -134,3 +135,35 @@ def _checks(raw: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
 
 def _names(shape: type) -> list[str]:
     return [field.name for field in fields(shape)]
+
+
+def blank(**known: Any) -> dict[str, Any]:
+    """Return the facts of a drill of which nothing is found yet; `known` are cluster, stanza, version, profile, objectives and
+    repeat.
+    """
+    measured = ("recovery_time_seconds", "recovery_point_seconds", "recovery_point_worst_seconds")
+    return {**known, **dict.fromkeys((*measured, "size_bytes", "bytes_per_second")), "preflight": [], "steps": []}
+
+
+def begun(name: str, repository: str, *, offsite: bool, at: float) -> dict[str, Any]:
+    """Return a step that begins; `at` is in seconds since the drill began."""
+    return {
+        "name": name,
+        "target": "",
+        "repository": repository,
+        "offsite": offsite,
+        "backup": "",
+        "stopped_at": "",
+        "begun": round(at, 3),
+        "phases": {},
+        "checks": [],
+        "error": "",
+    }
+
+
+def restored(facts: dict[str, Any], size: int | None, fetch: float, seconds: float, point: RecoveryPoint) -> None:
+    """Put what was measured of the newest state into the facts: bytes, seconds of the fetch and of the whole recovery."""
+    facts["size_bytes"] = size
+    facts["bytes_per_second"] = None if size is None else round(size / max(fetch, 0.001))
+    facts["recovery_time_seconds"] = round(seconds, 3)
+    facts["recovery_point_seconds"], facts["recovery_point_worst_seconds"] = point.seconds, point.worst

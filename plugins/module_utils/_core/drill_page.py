@@ -204,7 +204,7 @@ def _took(seconds: float) -> str:
 
 def _proofs(told: Drill) -> Iterator[Markup]:
     """Say of each kind of check that was made what it proves."""
-    made = {each.check for each in told.checks}
+    made = {"statements" if each.check.startswith("statement ") else each.check for each in told.checks}
     rows = [
         tag("tr", tag("th", name.replace("_", " "), scope="row"), tag("td", words))
         for name, words in PROVES.items()

@@ -106,8 +106,8 @@ class DrillPlan:
 
 
 def plan_drills(spec: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]]) -> DrillPlan:
-    """Decide. `spec` has host, clusters, directory, port, rto_objective, rpo_objective, beside_production, tolerance, signing_key; `hosts` are the
-    variables of the inventory's hosts, by name.
+    """Decide. `spec` has host, clusters, directory, port, rto_objective, rpo_objective, beside_production, tolerance and
+    signing_key; `hosts` are the variables of the inventory's hosts, by name.
     """
     problems: list[Problem] = []
     items = spec["clusters"] or []

@@ -8,8 +8,17 @@ from collections.abc import Mapping
 
 from .recovery_probe import COULD_NOT_RUN, FAILED, PASSED
 
+# What only drills and game days ask.
+OF_DRILLS: Mapping[str, str] = {
+    "marker": "the newest state has a recovery marker, which says where the other steps are to end",
+    "exact target": "recovery ended after the marker's first row, and before its second one",
+    "row_security": "row security keeps tenants apart, asked as the application",
+    "dump restored": "the newest dump is whole, can be opened, and has the rows that were counted when it was made",
+    "served": "the application is answered through the pooler",
+    "access": "roles, secrets, databases and rights are as the inventory declares them",
+}
 # As docs/recovery-probe.md has them.
-PROVES: Mapping[str, str] = {
+OF_PROBES: Mapping[str, str] = {
     "checksums": "every block has the checksum that it was written with",
     "amcheck": "tables and B-tree indexes hold together; every row is in its indexes (heapallindexed)",
     "dump": "pg_dump can read every row",
@@ -23,6 +32,7 @@ PROVES: Mapping[str, str] = {
     "unvalidated_constraints": "no constraint is NOT VALID",
     "statements": "the owner's questions get the expected answers",
 }
+PROVES: Mapping[str, str] = {**OF_DRILLS, **OF_PROBES}
 # A sign beside each word: colour alone tells nothing to many, nor on paper.
 VERDICTS: Mapping[str, tuple[str, str]] = {
     PASSED: ("✓", "passed"),

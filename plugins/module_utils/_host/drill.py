@@ -16,6 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from .._core import drill_facts
+from .._core.agent_config import LONGEST_DEADLINE_SECONDS
 from .._core.backup import Backup
 from .._core.drill_job import DrillSettings, Source, Stored
 from .._core.drill_plan import NEWEST, Step, steps
@@ -25,7 +27,7 @@ from .._core.recovery_probe import PASSED, Check
 from .._core.restore import Target, choose, lsn, options, segment_bytes, stopping_point
 from .._core.restore import target as aim
 from .._core.scratch_server import moments
-from .._pg import heartbeat, recovery_marker
+from .._pg import heartbeat
 from .._pg.recovery_marker import Marker
 from . import drill_checks, drill_dumps
 from .drill_preflight import Looked, Preflight
@@ -34,7 +36,6 @@ from .programs import run
 from .restore_reach import reachable
 from .scratch_server import ScratchServer
 
-RECOVERY_SECONDS = 24 * 3600  # the job's deadline is the shorter one
 Facts = dict[str, Any]
 
 
@@ -50,16 +51,16 @@ class Drill:
     since: float = field(default_factory=time.monotonic)
     marker: Marker | None = None
 
-
-def directory(settings: DrillSettings, told: Source) -> Path:
-    """Return the directory of a cluster's drill, which is there only meanwhile."""
-    return Path(settings.directory, told.cluster)
+    @property
+    def seconds(self) -> float:
+        """How long it has gone on."""
+        return time.monotonic() - self.since
 
 
 def server(settings: DrillSettings, told: Source) -> ScratchServer:
-    """Return the server of a cluster's drill."""
+    """Return the server of a cluster's drill, whose directory is there only meanwhile."""
     binaries = Path(told.programs, str(told.version), "bin")
-    return ScratchServer(run, directory(settings, told), binaries, settings.port, told.settings)
+    return ScratchServer(run, Path(settings.directory, told.cluster), binaries, settings.port, told.settings)
 
 
 def drill(settings: DrillSettings, told: Source, turn: int, now: Callable[[], datetime]) -> Facts:
@@ -69,7 +70,12 @@ def drill(settings: DrillSettings, told: Source, turn: int, now: Callable[[], da
     """
     copy = server(settings, told)
     engine = PgBackRest(run, told.stanza, told.keys, (f"--config={told.configuration}",))
-    work = Drill(told, copy, engine, now, _empty(settings, told))
+    facts = drill_facts.blank(
+        **{name: getattr(told, name) for name in ("cluster", "stanza", "version", "objectives")},
+        profile=settings.profile,
+        repeat=f"pgstead run drill_{settings.profile}",
+    )
+    work = Drill(told, copy, engine, now, facts)
     try:
         copy.prepare()
         preflight = Preflight(told, engine, Path(settings.directory), now())
@@ -87,44 +93,14 @@ def drill(settings: DrillSettings, told: Source, turn: int, now: Callable[[], da
     return work.facts
 
 
-def _empty(settings: DrillSettings, told: Source) -> Facts:
-    measured = ("recovery_time_seconds", "recovery_point_seconds", "recovery_point_worst_seconds")
-    return {
-        "cluster": told.cluster,
-        "stanza": told.stanza,
-        "version": told.version,
-        "profile": settings.profile,
-        "objectives": told.objectives,
-        **dict.fromkeys((*measured, "size_bytes", "bytes_per_second")),
-        "preflight": [],
-        "steps": [],
-        "repeat": f"pgstead run drill_{settings.profile}",
-    }
-
-
 def _data(checks: Iterator[Check] | list[Check]) -> list[dict[str, Any]]:
     return [asdict(check) for check in checks]
-
-
-def _begun(work: Drill, name: str, place: str, *, offsite: bool) -> Facts:
-    return {
-        "name": name,
-        "target": "",
-        "repository": place,
-        "offsite": offsite,
-        "backup": "",
-        "stopped_at": "",
-        "begun": round(time.monotonic() - work.since, 3),
-        "phases": {},
-        "checks": [],
-        "error": "",
-    }
 
 
 def _step(work: Drill, step: Step, looked: Looked, begun: datetime) -> Facts:
     """Make one restore and prove it; an error is in what is returned, and ends this step alone."""
     name = "newest" if step.kind == NEWEST else step.kind
-    found = _begun(work, name, looked.copy.name, offsite=looked.copy.offsite)
+    found = drill_facts.begun(name, looked.copy.name, offsite=looked.copy.offsite, at=work.seconds)
     try:
         wanted = _target(work, step)
         found["target"] = str(wanted)
@@ -152,15 +128,18 @@ def _stored(work: Drill, profile: str) -> tuple[Stored, ...]:
 
 def _dump(work: Drill, stored: Stored) -> Facts:
     """Restore the newest dump of a database from a store, beside what is there; its rows are counted against its manifest."""
-    found = _begun(work, f"dump {stored.database} from {stored.remote}", stored.remote, offsite=stored.offsite)
+    name = f"dump {stored.database} from {stored.remote}"
+    found = drill_facts.begun(name, stored.remote, offsite=stored.offsite, at=work.seconds)
     try:
         with _phase(found, "recover"):
             work.server.start()
-            work.server.until_open(RECOVERY_SECONDS)
+            work.server.until_open(LONGEST_DEADLINE_SECONDS)
         with _phase(found, "fetch"):
             came = drill_dumps.restored(work.told, work.server, stored)
         found["target"] = found["backup"] = came["dump"]
-        words = "; ".join([f"{came['dump']} is whole, and has the rows that its manifest counted", *came["notes"]])
+        words = "; ".join(
+            [f"{came['dump']} is whole, and its rows are as many as its manifest counted", *came["notes"]]
+        )
         found["checks"] = _data([Check("dump restored", stored.database, PASSED, words, found["phases"]["fetch"])])
         work.server.stop()
     except (PgsteadError, OSError) as error:
@@ -191,7 +170,7 @@ def _restore(work: Drill, engine: PgBackRest, wanted: Target, chosen: Backup, fo
         engine.call("restore", *words)
     with _phase(found, "recover"):
         work.server.start()
-        work.server.until_open(RECOVERY_SECONDS)
+        work.server.until_open(LONGEST_DEADLINE_SECONDS)
     replayed, opened = moments(work.server.lines())
     if replayed is not None and opened is not None:
         promote = min(max(opened - replayed, 0.0), found["phases"]["recover"])
@@ -203,14 +182,10 @@ def _restore(work: Drill, engine: PgBackRest, wanted: Target, chosen: Backup, fo
 def _newest(work: Drill, looked: Looked, chosen: Backup, found: Facts, begun: datetime) -> None:
     """Measure, learn where the other steps are to end, and prove everything that can be proven of a copy."""
     target, phases = work.server.target, found["phases"]
-    work.facts["size_bytes"] = chosen.size
-    work.facts["bytes_per_second"] = round(chosen.size / max(phases["fetch"], 0.001))
-    work.facts["recovery_time_seconds"] = round(sum(phases.values()), 3)
-    size = segment_bytes(looked.held.backups)
-    point = recovery_point(heartbeat.beats(target), looked.arrivals, begun, size)
-    work.facts["recovery_point_seconds"], work.facts["recovery_point_worst_seconds"] = point.seconds, point.worst
-    complete = (marker for marker in recovery_marker.markers(target) if marker.complete)
-    work.marker = next(complete, None)
+    seconds = sum(phases.values())
+    point = recovery_point(heartbeat.beats(target), looked.arrivals, begun, segment_bytes(looked.held.backups))
+    drill_facts.restored(work.facts, chosen.size, phases["fetch"], seconds, point)
+    work.marker = drill_checks.newest_marker(target)
     found["checks"] = _data(drill_checks.whole(work.told, target, work.marker))
     work.server.stop()
     found["checks"] += _data(drill_checks.blocks(work.told, target, str(work.server.data)))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from .._core.agent_config import LONGEST_DEADLINE_SECONDS
 from .._core.drill_job import Source
 from .._core.drill_wish import of_marker, of_newest
 from .._core.errors import NotIsolated
@@ -24,15 +25,26 @@ from .drill_preflight import timed
 from .programs import run
 from .recovery_probe import Programs, prove
 
-TIMEOUT_MS = 24 * 3_600_000  # of one program; the job's deadline ends all of them
+TIMEOUT_MS = LONGEST_DEADLINE_SECONDS * 1000  # of one program: the job's deadline comes first
 NO_MARKER = (
     "there is no recovery marker in it: have job recovery_marker run on the primary (pgstead run recovery_marker)"
 )
 
 
+def newest_marker(target: Target) -> Marker | None:
+    """Return the newest marker that says where it is. Raises PgsteadError."""
+    return next((marker for marker in recovery_marker.markers(target) if marker.complete), None)
+
+
+def marked(marker: Marker | None) -> Check:
+    """Say whether there is a marker."""
+    status, words = (FAILED, NO_MARKER) if marker is None else (PASSED, f"{marker.name} is the newest one")
+    return Check("marker", "postgres", status, words, 0.0)
+
+
 def whole(told: Source, target: Target, marker: Marker | None) -> list[Check]:
     """Return the verdict on a running copy of the newest state: everything that can be asked of it."""
-    found = [timed("marker", "postgres", partial(_newest_marker, marker))]
+    found = [marked(marker)]
     found += prove(of_newest(told), _programs(told, target), check_mode=False)
     return found + [_apart(target, item) for item in told.row_security]
 
@@ -57,10 +69,6 @@ def exact(told: Source, target: Target, marker: Marker) -> list[Check]:
 
 def _programs(told: Source, target: Target) -> Programs:
     return Programs(run, target, f"{told.programs}/{told.version}/bin", TIMEOUT_MS)
-
-
-def _newest_marker(marker: Marker | None) -> Answer:
-    return (FAILED, NO_MARKER) if marker is None else (PASSED, f"{marker.name} is the newest one")
 
 
 def _exact(target: Target, marker: Marker) -> Answer:

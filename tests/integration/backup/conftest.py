@@ -7,13 +7,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from ..conftest import USER, Server  # noqa: TID252 - the tests are no package that is installed
-from .world import FAR, MAJOR, SEGMENT_BYTES, World, remove, until
+from .world import MAJOR, SEGMENT_BYTES, World, remove
 
 FILLED = """
 CREATE TABLE filler (id int PRIMARY KEY, words text);
@@ -35,12 +34,7 @@ class Canary:
 def canary(world: World) -> Canary:
     """Lay it into the WAL after a new backup in both repositories."""
     world.server.run("TRUNCATE canary")
-    verdict = world.job("full")
-    assert verdict.status == "ok", verdict.reason
-    # pgBackRest knows the end of a backup to the second
-    until(
-        lambda: world.ask("SELECT clock_timestamp()") > world.newest(FAR).stopped + timedelta(seconds=1), "time stands"
-    )
+    world.full()
     world.server.run("INSERT INTO canary VALUES ('before')")
     found = Canary(
         time=str(world.ask("SELECT clock_timestamp()::text")),

@@ -24,7 +24,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg.heartbeat import b
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.recovery_marker import lay
 
 from ..conftest import USER  # noqa: TID252 - the tests are no package that is installed
-from .world import FAR, MAJOR, STANZA, WAIT_SECONDS, Raw, World, until
+from .world import MAJOR, STANZA, WAIT_SECONDS, Raw, World, until
 
 DRILL_SECONDS = 240
 PORT = 5490
@@ -84,9 +84,10 @@ class DrillWorld:
         profile: str = "quick",
         before: Callable[[], Any] = lambda: None,
         repositories: Sequence[Raw] | None = None,
+        **more: Any,
     ) -> Verdict:
-        """Run the job and what comes after it; `before` is called in its process."""
-        told = self.settings(profile, repositories)
+        """Run the job and what comes after it; `before` is called in its process, `more` are settings of the job."""
+        told = {**self.settings(profile, repositories), **more}
         config = Config(USER, str(self.place), "/", 1, 5, {}, str(self.place))
 
         def work() -> Verdict:
@@ -135,12 +136,7 @@ def drill_world(world: World) -> Iterator[DrillWorld]:
 
 def mark(world: World) -> Laid:
     """Take a full backup, and lay a marker with a heartbeat before and behind it."""
-    verdict = world.job("full")
-    assert verdict.status == "ok", verdict.reason
-    # pgBackRest knows the end of a backup to the second
-    until(
-        lambda: world.ask("SELECT clock_timestamp()") > world.newest(FAR).stopped + timedelta(seconds=1), "time stands"
-    )
+    world.full()
     with opened(world.server.target) as connection:
         beat(connection)
         found = lay(world.server.target, "estimate")

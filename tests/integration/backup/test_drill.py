@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,12 @@ import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import drill as job
 from ansible_collections.pgstead.ops.plugins.module_utils._core.marker_job import Laid
+from ansible_collections.pgstead.ops.plugins.module_utils._host import drill as host_drill
 from ansible_collections.pgstead.ops.plugins.module_utils._host import drill_checks, drill_preflight
 from ansible_collections.pgstead.ops.plugins.module_utils._host.evidence_manifest import verify
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import connect, execute
 
+from ..conftest import USER  # noqa: TID252 - the tests are no package that is installed
 from .drill_world import DrillWorld, drill_world, mark, running
 from .world import FAR, PASSPHRASE, World, until
 
@@ -72,6 +76,17 @@ def test_a_full_drill_ends_at_every_kind_of_target(host: DrillWorld, laid: Laid)
     assert all(checks(step)["exact target"] == "passed" for step in facts["steps"][1:])
 
 
+def test_evidence_is_signed_where_there_is_a_key(host: DrillWorld) -> None:
+    subprocess.run([str(Path(__file__).parents[1] / "tools.sh")], check=True)
+    secret, public = host.place / "evidence.key", host.place / "evidence.pub"
+    subprocess.run(["minisign", "-G", "-W", "-p", str(public), "-s", str(secret)], check=True, capture_output=True)
+    shutil.chown(secret, USER)
+    secret.chmod(0o400)
+    assert host.drill(signing_key=str(secret)).status == "ok"
+    assert verify(host.evidence, public.read_text().splitlines()[1]) == []
+    assert len(list(host.evidence.glob("*.minisig"))) == 1
+
+
 def test_repositories_take_turns(host: DrillWorld) -> None:
     for _drill in range(2):
         assert host.drill().status == "ok"
@@ -82,19 +97,9 @@ def test_repositories_take_turns(host: DrillWorld) -> None:
 
 def test_a_target_that_was_passed_is_noticed(host: DrillWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recovery goes to the end where it was to end at the marker."""
-    monkeypatch.setattr(job, "drill", passing(job.drill))
+    monkeypatch.setattr(host_drill, "options", lambda _wanted: [])
     facts = host.failing("row after of marker")
     assert checks(facts["steps"][1])["exact target"] == "failed"
-
-
-def passing(drill: Any) -> Any:
-    def drilled(*words: Any) -> Any:
-        from ansible_collections.pgstead.ops.plugins.module_utils._host import drill as host_drill  # noqa: PLC0415
-
-        host_drill.options = lambda _wanted: []  # type: ignore[assignment]
-        return drill(*words)
-
-    return drilled
 
 
 def test_without_a_marker_nothing_is_proven(host: DrillWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,35 +194,19 @@ def test_a_wrong_answer_to_the_owner_is_a_failure(host: DrillWorld) -> None:
 
 def test_a_damaged_index_is_noticed(host: DrillWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its blocks have the right checksums: only a comparison with the table tells."""
-    monkeypatch.setattr(job, "drill", damaging(job.drill))
+    whole = drill_checks.whole
+
+    def damaged(told: Any, target: Any, marker: Any) -> Any:
+        with connect(target) as connection:
+            execute(connection, "SET allow_system_table_mods = on")
+            execute(connection, "CREATE TABLE torn AS SELECT generate_series(1, 100) AS id")
+            execute(connection, "CREATE INDEX torn_id ON torn (id) WHERE id <> 50")
+            execute(connection, "UPDATE pg_index SET indpred = NULL WHERE indexrelid = 'torn_id'::regclass")
+        return whole(told, target, marker)
+
+    monkeypatch.setattr(drill_checks, "whole", damaged)
     facts = host.failing("amcheck")
     assert checks(facts["steps"][0])["amcheck"] == "failed"
-
-
-def damaging(drill: Any) -> Any:
-    def drilled(*words: Any) -> Any:
-        whole = drill_checks.whole
-
-        def after(told: Any, target: Any, marker: Any) -> Any:
-            from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import (  # noqa: PLC0415
-                connect,
-                execute,
-            )
-
-            with connect(target) as connection:
-                execute(connection, "SET allow_system_table_mods = on")
-                execute(connection, "CREATE TABLE torn AS SELECT generate_series(1, 100) AS id")
-                execute(connection, "CREATE INDEX torn_id ON torn (id) WHERE id <> 50")
-                execute(
-                    connection,
-                    "UPDATE pg_index SET indpred = NULL WHERE indexrelid = 'torn_id'::regclass",
-                )
-            return whole(told, target, marker)
-
-        drill_checks.whole = after  # type: ignore[assignment]
-        return drill(*words)
-
-    return drilled
 
 
 def test_a_block_with_a_wrong_checksum_is_noticed(host: DrillWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,12 +47,7 @@ def writers(world: World) -> Iterator[None]:
 def laid(world: World) -> Laid:
     """Lay a marker after a new backup, and beat around it."""
     world.server.run("CREATE TABLE IF NOT EXISTS busy (at timestamptz)")
-    verdict = world.job("full")
-    assert verdict.status == "ok", verdict.reason
-    # pgBackRest knows the end of a backup to the second
-    until(
-        lambda: world.ask("SELECT clock_timestamp()") > world.newest(FAR).stopped + timedelta(seconds=1), "time stands"
-    )
+    world.full()
     with opened(world.server.target) as connection, writers(world):
         beat(connection)
         found = lay(world.server.target, "exact")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,13 @@ class World:
             return make(self.engine(*told.keys, become=()), told, lambda: now or datetime.now(UTC))
 
         return within(WAIT_SECONDS, work)
+
+    def full(self) -> None:
+        """Take a full backup, and wait until nothing can be taken for older than it: its end is known to the second."""
+        verdict = self.job("full")
+        assert verdict.status == "ok", verdict.reason
+        end = self.newest(FAR).stopped + timedelta(seconds=1)
+        until(lambda: self.ask("SELECT clock_timestamp()") > end, "time stands")
 
     def survey(self, *, read_everything: bool = False, options: Sequence[str] = ()) -> Report:
         """Look at both repositories as the daily job does."""
