@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,35 @@ def test_a_directory_that_no_drill_made_is_left_as_it_is(tmp_path: Path) -> None
     with pytest.raises(HostError, match="was not made by a drill"):
         ScratchServer(run, tmp_path / "db1", Path("/nowhere"), 1).prepare()
     assert (tmp_path / "db1/archive").is_dir()
+
+
+@pytest.mark.parametrize("nth", range(1, 16))
+def test_what_was_cut_off_while_it_was_made_or_removed_is_made_and_removed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nth: int
+) -> None:
+    """At the nth change of the disk, for as many as there are."""
+    copy, changes = ScratchServer(run, tmp_path / "db1", Path("/nowhere"), 1), 0
+
+    def cut_off(change: Callable[..., object]) -> Callable[..., object]:
+        def counted(*args: object, **options: object) -> object:
+            nonlocal changes
+            changes += 1
+            if changes == nth:
+                raise KeyboardInterrupt
+            return change(*args, **options)
+
+        return counted
+
+    def made_and_removed() -> None:
+        copy.prepare()
+        copy.wipe()
+
+    with monkeypatch.context() as patched:
+        for name in ("mkdir", "touch", "write_text", "unlink", "rmdir"):
+            patched.setattr(Path, name, cut_off(getattr(Path, name)))
+        patched.setattr(scratch_server.shutil, "rmtree", cut_off(scratch_server.shutil.rmtree))
+        pytest.raises(KeyboardInterrupt, made_and_removed)
+    copy.prepare()
+    assert (copy.directory / "files/pg_hba.conf").exists()
+    copy.wipe()
+    assert not copy.directory.exists()

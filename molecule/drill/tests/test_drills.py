@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from ansible_collections.pgstead.ops.molecule.shared.hosts import check_schema, play
 
 from .conftest import Pair
@@ -115,16 +117,26 @@ def test_a_store_that_is_down_is_named(pair: Pair, store: Any) -> None:
     assert clean(pair)
 
 
-def test_a_drill_that_is_ended_leaves_nothing(pair: Pair) -> None:
-    """However far it has come: it is cut off by its deadline, after another second each time."""
-    for seconds in (1, 2, 3):
-        pair.driller.check_output(
-            f"sed -E 's/(\"deadline_seconds\": *)[0-9]+/\\1{seconds}/' /etc/pgstead/agent.json > /etc/pgstead/short.json"
-        )
-        done = pair.driller.run("pgstead run drill_quick --json --config /etc/pgstead/short.json")
-        assert f"ended at its deadline of {seconds} s" in json.loads(done.stdout)["reason"]
-        assert clean(pair)
-    assert run(pair, "drill_quick")["status"] == "ok"
+def test_a_drill_that_is_ended_at_its_deadline_leaves_nothing(pair: Pair) -> None:
+    pair.driller.check_output(
+        "sed -E 's/(\"deadline_seconds\": *)[0-9]+/\\11/' /etc/pgstead/agent.json > /etc/pgstead/short.json"
+    )
+    done = pair.driller.run("pgstead run drill_quick --json --config /etc/pgstead/short.json")
+    assert "ended at its deadline of 1 s" in json.loads(done.stdout)["reason"]
+    assert clean(pair)
+
+
+@pytest.mark.parametrize("there", ["drill", "data/base", "data/postmaster.pid", "data/global/pg_control"])
+def test_a_drill_whose_host_went_down_leaves_nothing_to_the_next(pair: Pair, there: str) -> None:
+    """As it begins, while files come, while it recovers, and before it is looked at: everything is killed at once."""
+    path = f"/var/lib/pgstead/drill/{pair.primary.name}/{there}"
+    pair.driller.check_output("systemd-run --quiet --collect --unit=down pgstead run drill_quick")
+    pair.driller.check_output(f"timeout 60 sh -c 'until [ -e {path} ]; do sleep 0.02; done'")
+    pair.driller.check_output("systemctl kill --signal=KILL down")
+    assert not clean(pair)
+    entry = run(pair, "drill_quick")
+    assert entry["status"] == "ok", entry["reason"]
+    assert clean(pair)
 
 
 def test_nobody_can_reach_the_restored_server(pair: Pair) -> None:

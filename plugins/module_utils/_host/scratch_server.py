@@ -62,9 +62,10 @@ class ScratchServer:
     def prepare(self) -> None:
         """Make the directory, empty: whatever an earlier run left goes. Raises HostError."""
         self.wipe()
-        for path in (self.directory, *(self.directory / name for name in ("data", "files", "socket", "tablespaces"))):
-            path.mkdir(parents=True, mode=0o700, exist_ok=True)
-        (self.directory / self.MARK).touch()
+        self.directory.mkdir(parents=True, mode=0o700, exist_ok=True)
+        (self.directory / self.MARK).touch()  # before anything else is there: this may be cut off at any point
+        for name in ("data", "files", "socket", "tablespaces"):
+            (self.directory / name).mkdir(mode=0o700)
         for name, text in (("postgresql.conf", ""), ("pg_hba.conf", hba()), ("pg_ident.conf", "")):
             (self.directory / "files" / name).write_text(text, encoding="ascii")
 
@@ -77,9 +78,18 @@ class ScratchServer:
         self.halt()
         try:
             if self.directory.exists():
-                shutil.rmtree(self.directory)
+                self._empty()
+                self.directory.rmdir()
         except OSError as error:
             raise HostError(f"{self.directory} cannot be removed: {error}. Remove it by hand") from error
+
+    def _empty(self) -> None:
+        """Remove what is in the directory, the mark last: what was cut off here is still known as a drill's."""
+        for path in sorted(self.directory.iterdir(), key=lambda path: path.name == self.MARK):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def start(self) -> None:
         """Start it; it is open some time later. Raises HostError."""
