@@ -38,6 +38,13 @@ options:
     description: Number of the repository to restore from.
     type: int
     default: 1
+  repository_time:
+    description: >-
+      Read the repository as its store had it at this time, given with its zone, to get back what was deleted or overwritten since.
+      Of stores that keep versions, and with pgBackRest 2.54 or newer. What the server has not archived by then is not looked
+      at. The stanza is made anew afterwards.
+    type: str
+    default: ""
   type:
     description: What the target is.
     type: str
@@ -90,6 +97,15 @@ EXAMPLES = r"""
     type: time
     target: 2026-01-31 12:34:56.123456+00
     overwrite: true
+
+- name: Bring everything back from a bucket that was emptied
+  pgstead.ops.cluster_restore:
+    version: 17
+    data_directory: /var/lib/postgresql/17/main
+    stanza: db1
+    repository: 2
+    repository_time: 2026-01-31 12:00:00+00
+    overwrite: true
 """
 
 RETURN = r"""
@@ -137,6 +153,7 @@ ARGUMENTS = {
     "data_directory": {"type": "path", "required": True},
     "stanza": {"type": "str", "required": True},
     "repository": {"type": "int", "default": 1},
+    "repository_time": {"type": "str", "default": ""},
     "type": {"type": "str", "choices": ["latest", "time", "name", "lsn"], "default": "latest"},
     "target": {"type": "str", "default": ""},
     "set": {"type": "str", "default": ""},

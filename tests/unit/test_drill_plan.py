@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_plan import TARGETS, Step, steps
+from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_plan import TARGETS, VERSIONS, Step, steps
 
 
 def test_the_newest_state_comes_first_and_the_target_from_another_repository() -> None:
@@ -26,3 +26,8 @@ def test_a_full_drill_has_every_kind_and_every_repository(count: int) -> None:
     assert [one.kind for one in found[:4]] == ["latest", *TARGETS]
     assert {one.repository for one in found} == set(keys)
     assert len(found) == max(4, count)
+
+
+def test_a_full_drill_goes_on_with_what_stores_keep_of_the_past() -> None:
+    assert steps("full", [1, 2, 3], 0, (2, 3))[-2:] == (Step(VERSIONS, 2), Step(VERSIONS, 3))
+    assert steps("quick", [1, 2, 3], 0, (2, 3)) == steps("quick", [1, 2, 3], 0)

@@ -53,6 +53,7 @@ def test_everything_is_taken_from_the_source() -> None:
     (source,) = told.clusters
     assert (source.cluster, source.stanza, source.version) == ("db1", "shop", 16)
     assert [(one.key, one.name, one.offsite) for one in source.repositories] == [(1, "store", True)]
+    assert source.versioned == ()
     assert source.objectives == {"recovery_time_seconds": 900.0, "recovery_point_seconds": 300.0}
     assert source.statements[0].sql == QUESTION["sql"]
     (made,) = plan.clusters
@@ -60,6 +61,14 @@ def test_everything_is_taken_from_the_source() -> None:
     assert "lock-path=/var/lib/pgstead/drill/db1/pgbackrest/lock\n" in made.configuration
     assert "pg1-path=/var/lib/pgstead/drill/db1/data\n" in made.configuration
     assert "archive-push" not in made.configuration
+
+
+def test_a_store_that_keeps_versions_is_known_to_the_job() -> None:
+    kept = [{**one, "versions_kept": "30d"} if one["type"] == "s3" else one for one in DB1["backup_repositories"]]
+    plan = plan_drills(spec({"source": "db1"}), {"db1": {**DB1, "backup_repositories": kept}})
+    (source,) = settings(plan.job("full")).clusters
+    assert source.versioned == (1,)
+    assert source.repository(1).versions_seconds == 30 * 86400
 
 
 def test_neither_tasks_nor_jobs_are_given_a_secret() -> None:

@@ -40,14 +40,18 @@ def test_reaches(seconds: tuple[float, ...], objective: float, weeks: int | None
     assert when == expected or abs(when - expected) < timedelta(minutes=1)
 
 
-def test_drills_of_one_moment_make_no_line() -> None:
-    assert line([(NOW, float(number)) for number in range(6)]) is None
+@pytest.mark.parametrize("apart", [timedelta(0), timedelta(minutes=5), timedelta(days=1)])
+def test_drills_within_some_days_make_no_line(apart: timedelta) -> None:
+    points = [(NOW + number * apart, float(number)) for number in range(7)]
+    assert line(points) is None
+    assert line([*points, (NOW + timedelta(days=7), 7.0)]) is not None
 
 
 @given(
     st.floats(0, 1e5), st.floats(-1e3, 1e3), st.lists(st.integers(0, 2000), min_size=LEAST, max_size=MOST, unique=True)
 )
 def test_points_of_a_line_are_found_as_it(base: float, slope: float, days: list[int]) -> None:
+    assume(max(days) - min(days) >= 7)
     measured = [(NOW + timedelta(days=day), base + slope * day) for day in sorted(days)]
     found = line(measured)
     assert found is not None

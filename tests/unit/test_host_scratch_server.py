@@ -84,7 +84,8 @@ def test_what_was_cut_off_while_it_was_made_or_removed_is_made_and_removed_again
         for name in ("mkdir", "touch", "write_text", "unlink", "rmdir"):
             patched.setattr(Path, name, cut_off(getattr(Path, name)))
         patched.setattr(scratch_server.shutil, "rmtree", cut_off(scratch_server.shutil.rmtree))
-        pytest.raises(KeyboardInterrupt, made_and_removed)
+        with pytest.raises(KeyboardInterrupt):
+            made_and_removed()
     copy.prepare()
     assert (copy.directory / "files/pg_hba.conf").exists()
     copy.wipe()

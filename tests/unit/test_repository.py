@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ansible_collections.pgstead.ops.plugins.module_utils._core.repository import TYPES, repositories, version_of
+from ansible_collections.pgstead.ops.plugins.module_utils._core.repository import (
+    TYPES,
+    VERSIONED,
+    repositories,
+    version_of,
+)
 
 from .backup_world import PASSPHRASE
 
@@ -154,3 +160,26 @@ def test_versions(text: str, expected: tuple[int, int]) -> None:
 def test_no_version(text: str) -> None:
     with pytest.raises(ValueError, match="has no version of pgBackRest"):
         version_of(text)
+
+
+@pytest.mark.parametrize("kind", VERSIONED)
+def test_how_long_a_store_keeps_versions(kind: str) -> None:
+    (found,), problems = repositories([declared(kind, versions_kept="30d")])
+    assert (found.versions_kept, problems) == (timedelta(days=30), [])
+    assert "versions" not in str(found.options), "pgBackRest has no such option"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("posix", "30d", "is for s3, azure, gcs: no versions can be read of posix"),
+        ("s3", "0", "'0' is no time"),
+        ("s3", "a month", "'a month'"),
+        ("s3", "-1d", "'-1d'"),
+    ],
+)
+def test_versions_that_cannot_be(kind: str, text: str, said: str) -> None:
+    found, (problem,) = repositories([declared(kind, versions_kept=text)])
+    assert found == ()
+    assert problem.where == "backup_repositories[0].versions_kept"
+    assert said in problem.what

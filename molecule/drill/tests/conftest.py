@@ -19,14 +19,30 @@ class Pair:
     driller: Any
 
     @property
+    def versioned(self) -> bool:
+        """Whether it has a repository in the store that keeps versions."""
+        return self.primary.name.endswith("trixie")
+
+    @property
     def name(self) -> str:
         return self.primary.name.replace("drill", "driller")
 
 
+def pair_of(name: str) -> Pair:
+    """Return a primary, by name, and its drill host."""
+    primary = Server(name, testinfra.get_host(f"docker://{name}"))
+    return Pair(primary, testinfra.get_host(f"docker://{name.replace('drill', 'driller')}"))
+
+
 @pytest.fixture(params=VERSIONS)
 def pair(request: pytest.FixtureRequest) -> Pair:
-    primary = Server(request.param, testinfra.get_host(f"docker://{request.param}"))
-    return Pair(primary, testinfra.get_host(f"docker://{request.param.replace('drill', 'driller')}"))
+    return pair_of(request.param)
+
+
+@pytest.fixture
+def versioned() -> Pair:
+    """Return the pair that has a repository in the store that keeps versions."""
+    return next(found for found in map(pair_of, VERSIONS) if found.versioned)
 
 
 @pytest.fixture

@@ -81,11 +81,13 @@ def test_a_quick_drill_by_playbook_while_the_application_writes(pair: Pair) -> N
 def test_a_full_drill_by_schedule(pair: Pair) -> None:
     assert "pgstead run drill_full" in pair.driller.file("/etc/cron.d/pgstead").content_string
     pair.primary.host.check_output("pgstead run backup_dumps")
+    pair.primary.host.check_output("pgstead run backup_incr")
     entry = run(pair, "drill_full")
     check_schema(entry, "job-result")
     assert entry["status"] == "ok", entry["reason"]
     steps = newest(pair)["facts"]["steps"]
-    assert [step["name"] for step in steps] == ["newest", "time", "name", "lsn", "dump shop from offsite"]
+    versions = ["versions"] if pair.versioned else []
+    assert [step["name"] for step in steps] == ["newest", "time", "name", "lsn", *versions, "dump shop from offsite"]
     assert "its rows are as many as its manifest counted" in steps[-1]["checks"][0]["words"]
     metrics = pair.driller.file("/var/lib/pgstead/metrics/pgstead_drill_full.prom").content_string
     assert f'pgstead_job_recovery_time_seconds{{cluster="{pair.primary.name}",job="drill_full"}}' in metrics

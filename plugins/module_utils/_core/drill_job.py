@@ -46,7 +46,12 @@ _CLUSTER: Mapping[str, Key] = {
 }
 _DUMPS: Mapping[str, Key] = {"rclone_config": PATH, "identity_file": PATH, "stored": _SOME}
 _STORED: Mapping[str, Key] = {"database": TEXT, "remote": TEXT, "place": TEXT, "offsite": _BOOL}
-_REPOSITORY: Mapping[str, Key] = {"key": whole(1, 256), "name": TEXT, "offsite": _BOOL}
+_REPOSITORY: Mapping[str, Key] = {
+    "key": whole(1, 256),
+    "name": TEXT,
+    "offsite": _BOOL,
+    "versions_seconds": or_nothing(whole(1, _MOST_SECONDS)),
+}
 _ANYTHING: Key = (lambda _value: True, "anything")
 _STATEMENT: Mapping[str, Key] = {
     **dict.fromkeys(("name", "database", "sql", "role"), TEXT),
@@ -64,11 +69,12 @@ _OBJECTIVES: Mapping[str, Key] = {
 
 @dataclass(frozen=True)
 class Copy:
-    """A repository to restore from, by pgBackRest's number."""
+    """A repository to restore from, by pgBackRest's number; for how long its store keeps versions, where it does."""
 
     key: int
     name: str
     offsite: bool
+    versions_seconds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,10 @@ class Source:
     @property
     def keys(self) -> tuple[int, ...]:
         return tuple(one.key for one in self.repositories)
+
+    @property
+    def versioned(self) -> tuple[int, ...]:
+        return tuple(one.key for one in self.repositories if one.versions_seconds)
 
     def repository(self, key: int) -> Copy:
         return next(one for one in self.repositories if one.key == key)

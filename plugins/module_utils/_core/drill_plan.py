@@ -14,6 +14,7 @@ from dataclasses import dataclass
 PROFILES = ("quick", "full")
 TARGETS = ("time", "name", "lsn")
 NEWEST = "latest"
+VERSIONS = "versions"  # of the store: the newest state as the repository had it at an earlier time
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,11 @@ class Step:
     repository: int
 
 
-def steps(profile: str, repositories: Sequence[int], turn: int) -> tuple[Step, ...]:
+def steps(profile: str, repositories: Sequence[int], turn: int, versioned: Sequence[int] = ()) -> tuple[Step, ...]:
     """Return the restores of a drill; `turn` is how many were made before it.
 
     A quick one restores the newest state and goes back to one target, by delta, from another repository where there is
-    one. A full one goes to every kind of target, and tries every repository.
+    one. A full one goes to every kind of target, tries every repository, and what stores keep of those in `versioned`.
     """
     count = len(repositories)
     if profile == "quick":
@@ -37,4 +38,5 @@ def steps(profile: str, repositories: Sequence[int], turn: int) -> tuple[Step, .
         return (Step(NEWEST, repositories[turn % count]), Step(kind, repositories[(turn + 1) % count]))
     kinds = [NEWEST, *TARGETS]
     kinds += ["lsn"] * (count - len(kinds))
-    return tuple(Step(kind, repositories[(turn + place) % count]) for place, kind in enumerate(kinds))
+    found = [Step(kind, repositories[(turn + place) % count]) for place, kind in enumerate(kinds)]
+    return (*found, *(Step(VERSIONS, key) for key in versioned))

@@ -244,7 +244,13 @@ class _Reader:
             "configuration": f"{CONFIGURATIONS}/{name}.conf",
             "programs": PROGRAMS,
             "repositories": [
-                {"key": one.key, "name": one.name, "offsite": one.offsite} for one in declared.repositories
+                {
+                    "key": one.key,
+                    "name": one.name,
+                    "offsite": one.offsite,
+                    "versions_seconds": int(one.versions_kept.total_seconds()) if one.versions_kept else None,
+                }
+                for one in declared.repositories
             ],
             "objectives": {
                 "recovery_time_seconds": self.seconds("rto_objective"),

@@ -12,6 +12,7 @@ from statistics import median
 
 LEAST, MOST = 4, 12  # drills that make a line
 AHEAD = timedelta(days=90)
+SHORTEST = timedelta(days=7)  # of a line: what differs within hours says nothing of weeks
 
 Point = tuple[datetime, float]  # when, and how many seconds
 
@@ -30,9 +31,9 @@ class Line:
 
 
 def line(points: Sequence[Point]) -> Line | None:
-    """Return the line through the last points, the oldest first; None where there are too few, or all at one time."""
+    """Return the line through the last points, the oldest first; None where there are too few, or all within days."""
     last = points[-MOST:]
-    if len(last) < LEAST:
+    if len(last) < LEAST or last[-1][0] - last[0][0] < SHORTEST:
         return None
     origin = last[-1][0]
     placed = [(_days(when - origin), seconds) for when, seconds in last]
@@ -41,8 +42,6 @@ def line(points: Sequence[Point]) -> Line | None:
         for (before, here), (after, there) in combinations(placed, 2)
         if after > before
     ]
-    if not slopes:
-        return None
     slope = median(slopes)
     return Line(origin, median(seconds - slope * day for day, seconds in placed), slope, len(last))
 

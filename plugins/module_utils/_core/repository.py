@@ -7,9 +7,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from .errors import Problem
+from .units import parse_duration_ms
 
 MOST_REPOSITORIES = 256
 LEAST_PASSPHRASE = 20
@@ -29,7 +31,8 @@ _OPTIONS: Mapping[str, Sequence[str]] = {
 }
 TYPES = tuple(_OPTIONS)
 _STORAGE = ("host", "port", "ca_file", "ca_path", "verify_tls", "upload_chunk_size")
-_COMMON = ("name", "type", "path", "offsite", "cipher_type", "cipher_passphrase", "options", "storage")
+_COMMON = ("name", "type", "path", "offsite", "versions_kept", "cipher_type", "cipher_passphrase", "options", "storage")
+VERSIONED = ("s3", "azure", "gcs")  # types of which pgBackRest can read versions
 CIPHERS = ("aes-256-cbc", "none")
 _USUAL_HOSTS: Mapping[str, str] = {"azure": "blob.core.windows.net", "gcs": "storage.googleapis.com"}
 # The first version that has it.
@@ -47,6 +50,7 @@ class Repository:
     offsite: bool
     options: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    versions_kept: timedelta | None = None  # how long the store keeps what was overwritten or deleted
 
     @property
     def host(self) -> str:
@@ -102,7 +106,31 @@ def _faults(item: Any, where: str) -> list[Problem]:
         return [*problems, Problem(f"{where}.type", f"{kind!r} is not one of {', '.join(TYPES)}")]
     if not re.fullmatch(r"/[^\s]*", path):
         problems.append(Problem(f"{where}.path", f"{path!r} is not an absolute path without blanks"))
-    return [*problems, *_option_faults(item, str(kind), where), *_cipher_faults(item, where)]
+    return [
+        *problems,
+        *_version_faults(item, str(kind), where),
+        *_option_faults(item, str(kind), where),
+        *_cipher_faults(item, where),
+    ]
+
+
+def _version_faults(item: Mapping[str, Any], kind: str, where: str) -> list[Problem]:
+    if item.get("versions_kept") is None:
+        return []
+    place = f"{where}.versions_kept"
+    if kind not in VERSIONED:
+        return [Problem(place, f"is for {', '.join(VERSIONED)}: no versions can be read of {kind}")]
+    try:
+        kept = _kept(item)
+        return [] if kept and kept > timedelta(0) else [Problem(place, f"{item['versions_kept']!r} is no time")]
+    except ValueError as error:
+        return [Problem(place, str(error))]
+
+
+def _kept(item: Mapping[str, Any]) -> timedelta | None:
+    """Read how long versions are kept. Raises ValueError."""
+    raw = item.get("versions_kept")
+    return None if raw is None else timedelta(seconds=int(parse_duration_ms(str(raw), "s") / 1000))
 
 
 def _option_faults(item: Mapping[str, Any], kind: str, where: str) -> list[Problem]:
@@ -170,7 +198,7 @@ def _repository(key: int, item: Mapping[str, Any]) -> Repository:
     if cipher != "none":
         options["cipher-type"], secrets["cipher-pass"] = cipher, str(item["cipher_passphrase"])
     offsite = str(item.get("offsite") or "no").lower() in ("true", "yes", "on", "1")
-    return Repository(key, str(item["name"]), kind, str(item["path"]), offsite, options, secrets)
+    return Repository(key, str(item["name"]), kind, str(item["path"]), offsite, options, secrets, _kept(item))
 
 
 def _text(value: Any) -> str:

@@ -74,7 +74,8 @@ def target(kind: str, value: str, now: datetime) -> Target:
         what = "latest has no target: leave it empty" if value else f"a {kind} is needed: give one"
         raise SpecError([Problem(where, what)])
     if kind == "time":
-        return _time(value, now)
+        moment = time_of(value, now, where)
+        return Target("time", f"{moment:%Y-%m-%d %H:%M:%S.%f}+00", moment)
     if kind == "lsn":
         try:
             return Target(kind, value.upper(), lsn=lsn(value))
@@ -85,20 +86,19 @@ def target(kind: str, value: str, now: datetime) -> Target:
     return Target(kind, value)
 
 
-def _time(value: str, now: datetime) -> Target:
+def time_of(value: str, now: datetime, where: str) -> datetime:
+    """Read a time with its zone that is not in the future, as UTC. Raises SpecError."""
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         what = f"{value!r} is not a time as 2026-01-31 12:34:56.123456+00 (clock_timestamp() of the server says such)"
-        raise SpecError([Problem("backup_restore_target", what)]) from None
+        raise SpecError([Problem(where, what)]) from None
     if moment.tzinfo is None:
-        raise SpecError([Problem("backup_restore_target", f"{value!r} has no zone: add +00 for UTC")])
+        raise SpecError([Problem(where, f"{value!r} has no zone: add +00 for UTC")])
     moment = moment.astimezone(UTC)
     if moment > now:
-        raise SpecError(
-            [Problem("backup_restore_target", f"{value} is in the future: it is {now:%Y-%m-%d %H:%M:%S}+00")]
-        )
-    return Target("time", f"{moment:%Y-%m-%d %H:%M:%S.%f}+00", moment)
+        raise SpecError([Problem(where, f"{value} is in the future: it is {now:%Y-%m-%d %H:%M:%S}+00")])
+    return moment
 
 
 def segment_bytes(backups: Sequence[Backup]) -> int:

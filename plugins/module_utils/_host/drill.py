@@ -20,7 +20,7 @@ from .._core import drill_facts
 from .._core.agent_config import LONGEST_DEADLINE_SECONDS
 from .._core.backup import Backup
 from .._core.drill_job import DrillSettings, Source, Stored
-from .._core.drill_plan import NEWEST, Step, steps
+from .._core.drill_plan import NEWEST, VERSIONS, Step, steps
 from .._core.errors import HostError, PgsteadError
 from .._core.recovery_point import recovery_point
 from .._core.recovery_probe import PASSED, Check
@@ -29,8 +29,9 @@ from .._core.restore import target as aim
 from .._core.scratch_server import moments
 from .._pg import heartbeat
 from .._pg.recovery_marker import Marker
-from . import drill_checks, drill_dumps
+from . import drill_checks, drill_dumps, drill_versions
 from .drill_preflight import Looked, Preflight
+from .drill_versions import Past
 from .pgbackrest import PROGRAM, PgBackRest
 from .programs import run
 from .restore_reach import reachable
@@ -48,6 +49,7 @@ class Drill:
     engine: PgBackRest
     now: Callable[[], datetime]
     facts: Facts
+    begun: datetime
     since: float = field(default_factory=time.monotonic)
     marker: Marker | None = None
 
@@ -75,14 +77,14 @@ def drill(settings: DrillSettings, told: Source, turn: int, now: Callable[[], da
         profile=settings.profile,
         repeat=f"pgstead run drill_{settings.profile}",
     )
-    work = Drill(told, copy, engine, now, facts)
+    work = Drill(told, copy, engine, now, facts, now())
     try:
         copy.prepare()
-        preflight = Preflight(told, engine, Path(settings.directory), now())
+        preflight = Preflight(told, engine, Path(settings.directory), work.begun)
         work.facts["preflight"] = _data(preflight.checks())
         if all(check["status"] == PASSED for check in work.facts["preflight"]):
-            for number, step in enumerate(steps(settings.profile, told.keys, turn)):
-                found = _step(work, step, preflight.looked[step.repository], preflight.now)
+            for number, step in enumerate(steps(settings.profile, told.keys, turn, told.versioned)):
+                found = _step(work, step, preflight.looked[step.repository])
                 work.facts["steps"].append(found)
                 if number == 0 and found["error"]:
                     break  # nobody knows where the others are to end
@@ -97,29 +99,51 @@ def _data(checks: Iterator[Check] | list[Check]) -> list[dict[str, Any]]:
     return [asdict(check) for check in checks]
 
 
-def _step(work: Drill, step: Step, looked: Looked, begun: datetime) -> Facts:
+def _step(work: Drill, step: Step, looked: Looked) -> Facts:
     """Make one restore and prove it; an error is in what is returned, and ends this step alone."""
     name = "newest" if step.kind == NEWEST else step.kind
     found = drill_facts.begun(name, looked.copy.name, offsite=looked.copy.offsite, at=work.seconds)
+    # of one repository alone: what is proven of it must not come from another one
+    engine = replace(work.engine, keys=(step.repository,))
     try:
-        wanted = _target(work, step)
-        found["target"] = str(wanted)
-        # of one repository alone: what is proven of it must not come from another one
-        engine = replace(work.engine, keys=(step.repository,))
-        chosen = choose(wanted, reachable(engine, work.server.data))
-        found["backup"] = chosen.label
-        _restore(work, engine, wanted, chosen, found)
-        with _phase(found, "verify"):
-            if step.kind == NEWEST:
-                _newest(work, looked, chosen, found, begun)
-            else:
-                assert work.marker is not None  # _target has seen it
-                found["checks"] = _data(drill_checks.exact(work.told, work.server.target, work.marker))
+        if step.kind == VERSIONS:
+            _as_it_was(work, drill_versions.past(engine, looked, work.begun), looked, found)
+        else:
+            _at_target(work, step, engine, looked, found)
         work.server.stop()
     except (PgsteadError, OSError) as error:
         found["error"] = str(error)
         work.server.halt()
     return found
+
+
+def _at_target(work: Drill, step: Step, engine: PgBackRest, looked: Looked, found: Facts) -> None:
+    """Restore what the repository has now, to the step's target, and prove it."""
+    wanted = _target(work, step)
+    found["target"] = str(wanted)
+    chosen = choose(wanted, reachable(engine, work.server.data))
+    found["backup"] = chosen.label
+    _restore(work, engine, wanted, chosen, found)
+    with _phase(found, "verify"):
+        if step.kind == NEWEST:
+            _newest(work, looked, chosen, found)
+        else:
+            assert work.marker is not None  # _target has seen it
+            found["checks"] = _data(drill_checks.exact(work.told, work.server.target, work.marker))
+
+
+def _as_it_was(work: Drill, past: Past, looked: Looked, found: Facts) -> None:
+    """Restore the newest state of a repository as it was, and prove that the store has kept all of it."""
+    wanted = aim(NEWEST, "", work.now())
+    found["target"], found["backup"] = (
+        f"{wanted}, as the store had it at {past.at:%Y-%m-%d %H:%M:%S}Z",
+        past.chosen.label,
+    )
+    _restore(work, past.engine, wanted, past.chosen, found)
+    with _phase(found, "verify"):
+        found["checks"] = _data(past.checks(looked, work.server.target, work.told.recovery_point))
+        work.server.stop()
+        found["checks"] += _data(drill_checks.blocks(work.told, work.server.target, str(work.server.data)))
 
 
 def _stored(work: Drill, profile: str) -> tuple[Stored, ...]:
@@ -162,7 +186,8 @@ def _target(work: Drill, step: Step) -> Target:
 def _restore(work: Drill, engine: PgBackRest, wanted: Target, chosen: Backup, found: Facts) -> None:
     """Fetch the files, and have the copy recover to the target and open. Raises HostError."""
     (key,) = engine.keys
-    command = f'{PROGRAM} --config={work.told.configuration} --stanza={engine.stanza} --repo={key} archive-get %f "%p"'
+    said = " ".join(f'"{word}"' if " " in word else word for word in engine.options)
+    command = f'{PROGRAM} {said} --stanza={engine.stanza} --repo={key} archive-get %f "%p"'
     words = [f"--repo={key}", f"--set={chosen.label}", "--delta", *options(wanted)]
     # tablespaces lie elsewhere by their nature: beside production, that would be production's
     words += [f"--recovery-option=restore_command={command}", f"--tablespace-map-all={work.server.tablespaces}"]
@@ -179,11 +204,11 @@ def _restore(work: Drill, engine: PgBackRest, wanted: Target, chosen: Backup, fo
     found["stopped_at"] = stopping_point(work.server.lines())
 
 
-def _newest(work: Drill, looked: Looked, chosen: Backup, found: Facts, begun: datetime) -> None:
+def _newest(work: Drill, looked: Looked, chosen: Backup, found: Facts) -> None:
     """Measure, learn where the other steps are to end, and prove everything that can be proven of a copy."""
     target, phases = work.server.target, found["phases"]
     seconds = sum(phases.values())
-    point = recovery_point(heartbeat.beats(target), looked.arrivals, begun, segment_bytes(looked.held.backups))
+    point = recovery_point(heartbeat.beats(target), looked.arrivals, work.begun, segment_bytes(looked.held.backups))
     drill_facts.restored(work.facts, chosen.size, phases["fetch"], seconds, point)
     work.marker = drill_checks.newest_marker(target)
     found["checks"] = _data(drill_checks.whole(work.told, target, work.marker))

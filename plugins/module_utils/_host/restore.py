@@ -19,12 +19,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .._core import evidence
+from .._core import evidence, store_versions
 from .._core.agent_plan import SOCKET_DIRECTORY, STATE_DIRECTORY
 from .._core.backup import Backup
 from .._core.backup_config import archive_command
 from .._core.errors import ConnectionFailed, HostError, PgsteadError, Problem, SpecError
-from .._core.restore import Reach, Target, choose, options, stopping_point, summary, target, too_small, why_it_ended
+from .._core.repository import SINCE
+from .._core.restore import (
+    Reach,
+    Target,
+    choose,
+    options,
+    stopping_point,
+    summary,
+    target,
+    time_of,
+    too_small,
+    why_it_ended,
+)
 from .._core.settings import parse
 from .._pg import archiving, recovery
 from .._pg.connection import Target as Place
@@ -34,7 +46,7 @@ from .backup_config import AS_POSTGRES
 from .evidence import keep
 from .files import Wanted, write
 from .lock import lock
-from .pgbackrest import PgBackRest
+from .pgbackrest import PgBackRest, version
 from .poolers import paused
 from .restore_reach import Asked, reach
 from .server_log import ServerLog
@@ -50,6 +62,7 @@ class Restore:
     context: Context
     params: Mapping[str, Any]
     engine: PgBackRest
+    live: PgBackRest  # the repositories as they are, where the engine reads one as it was
     phases: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -90,7 +103,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     now = datetime.now(UTC)
     wanted = target(params["type"], params["target"], now)
     key = int(params["repository"])
-    work = Restore(context, params, PgBackRest(context.run, params["stanza"], (key,), (), AS_POSTGRES))
+    live = PgBackRest(context.run, params["stanza"], (key,), (), AS_POSTGRES)
+    work = Restore(context, params, _as_it_was(live, params["repository_time"], now), live)
     running = service.is_active(context.run, work.unit)
     interrupted = _left(work, running=running)
     if running and not params["overwrite"]:
@@ -108,6 +122,18 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         return Outcome(True, data | {"phases": {}, "stopped_at": ""})
     with _no_backup_meanwhile():
         return _witnessed(work, found[0], chosen, data, now, running=running)
+
+
+def _as_it_was(live: PgBackRest, text: str, now: datetime) -> PgBackRest:
+    """Return an engine that reads the repository as its store had it at a time. Raises SpecError, HostError."""
+    if not text:
+        return live
+    where, needed = "backup_restore_repository_time", SINCE["target_time"]
+    at = time_of(text, now, where)
+    if version(live.run) < needed:
+        what = f"needs pgBackRest {'.'.join(map(str, needed))}: restore on a host that has it. Nothing was touched"
+        raise SpecError([Problem(where, what)])
+    return replace(live, options=(store_versions.option(at),))
 
 
 @contextmanager
@@ -170,6 +196,11 @@ def _archive_all(work: Restore, wanted: Target) -> str:
     if state.tablespaces and work.params["mode"] == "aside":
         what = f"{state.tablespaces} tablespaces lie outside of {work.data}, and cannot be moved aside: use backup_restore_mode: delta"
         raise SpecError([Problem("backup_restore_mode", what)])
+    if work.params["repository_time"]:
+        if work.params["mode"] != "aside":
+            what = f"what {work.unit} wrote since is in no backup that is asked for: use aside, which keeps it, or stop it first"
+            raise SpecError([Problem("backup_restore_mode", what)])
+        return ""  # what is archived now, the repository had not then
     if work.context.check_mode:
         return str(state.current_segment)
     segment = recovery.switch(work.place)
@@ -266,9 +297,11 @@ def _settle(work: Restore, log: ServerLog) -> bool:
             service.control(work.context.run, "restart", work.unit)
             _until_open(work, log)
         # not on a new host, which has no stanza yet
-        archives = archiving.read(work.place).command == archive_command(work.engine.stanza)
+        archives = archiving.read(work.place).command == archive_command(work.live.stanza)
+        if archives and work.params["repository_time"]:
+            work.live.create()  # a repository that was emptied has none
         if archives:
-            work.engine.check()
+            work.live.check()
     except PgsteadError as error:
         raise HostError(f"the cluster is open at its target, but: {error}") from error
     return archives
