@@ -71,6 +71,17 @@ def test_a_store_that_keeps_versions_is_known_to_the_job() -> None:
     assert source.repository(1).versions_seconds == 30 * 86400
 
 
+@pytest.mark.parametrize("directory", ["/backups/drill", "/backups", "/"])
+def test_drills_and_repositories_lie_apart(directory: str) -> None:
+    near = {"name": "near", "type": "posix", "path": "/backups", "cipher_type": "none"}
+    plan = plan_drills(
+        spec({"source": "db1"}, host="db1", beside_production=True, directory=directory),
+        {"db1": {**DB1, "backup_repositories": [near]}},
+    )
+    assert [problem.where for problem in plan.problems] == ["drill_directory"]
+    assert "repository near of db1 (/backups)" in plan.problems[0].what
+
+
 def test_neither_tasks_nor_jobs_are_given_a_secret() -> None:
     plan = plan_drills(spec({"source": "db1"}), {"db1": DB1})
     assert "of tests only" not in str(plan.as_data())

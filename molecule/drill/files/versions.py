@@ -1,4 +1,5 @@
 """Makes the bucket that keeps versions, or deletes everything in it, as an intruder would: versions.py make, versions.py empty."""
+
 from __future__ import annotations
 
 import sys

@@ -141,6 +141,14 @@ def test_a_drill_whose_host_went_down_leaves_nothing_to_the_next(pair: Pair, the
     assert clean(pair)
 
 
+def test_keys_of_a_cluster_that_is_drilled_no_more_go(pair: Pair) -> None:
+    pair.driller.check_output("touch /etc/pgstead/drill/gone.conf")
+    assert play("--limit", pair.name, playbook="pgstead.ops.drill_setup").changed == {pair.name: 1}
+    kept = pair.driller.check_output("ls /etc/pgstead/drill").split()
+    name = pair.primary.name
+    assert sorted(kept) == ["age.key", f"{name}-rclone.conf", f"{name}.conf"]
+
+
 def test_nobody_can_reach_the_restored_server(pair: Pair) -> None:
     """Nor can it reach anybody: what it is started with, its process tells."""
     script = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from . import backup_config, backup_plan, backup_spec
@@ -176,6 +177,10 @@ class _Reader:
         self.problems.extend(replace(each, where=f"{self.where} ({name}).{each.where}") for each in wrong)
         if declared is None:
             return None
+        for one in declared.repositories:
+            if one.type == "posix" and _overlap(one.path, str(self.spec["directory"])):
+                what = f"{self.spec['directory']} and repository {one.name} of {name} ({one.path}) lie in each other: drills remove theirs"
+                self.problems.append(Problem("drill_directory", what))
         configuration = _configuration(declared, f"{self.spec['directory']}/{name}")
         dumps, plan = self.dumps(told, name)
         job = {**self.job(told, declared, name), "dumps": dumps}
@@ -274,6 +279,11 @@ class _Reader:
         except ValueError as error:
             self.problems.append(Problem(place, str(error)))
             return 1
+
+
+def _overlap(one: str, other: str) -> bool:
+    first, second = PurePosixPath(one), PurePosixPath(other)
+    return first.is_relative_to(second) or second.is_relative_to(first)
 
 
 def _protected(databases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
