@@ -76,6 +76,46 @@ def test_a_full_drill_ends_at_every_kind_of_target(host: DrillWorld, laid: Laid)
     assert all(checks(step)["exact target"] == "passed" for step in facts["steps"][1:])
 
 
+LOAD = """
+DO $$ BEGIN LOOP
+    PERFORM pg_create_restore_point('load');
+    PERFORM pg_switch_wal();
+    COMMIT;
+    PERFORM pg_sleep(0.1);
+END LOOP; END $$
+"""
+
+
+def test_production_beside_it_goes_on_archiving(host: DrillWorld) -> None:
+    """Segment after segment: the restore's locks and spool are not production's."""
+    server, ask = host.world.server, host.world.ask
+    archived, failed = (f"SELECT {name}_count FROM pg_stat_archiver" for name in ("archived", "failed"))
+    before = ask(failed)
+    words = [
+        server.clients / "psql",
+        "-Xqh",
+        server.target.socket_directory,
+        "-p",
+        str(server.target.port),
+        "-U",
+        "postgres",
+        "postgres",
+    ]
+    with subprocess.Popen(["runuser", "-u", USER, "--", *words, "-c", LOAD], stderr=subprocess.DEVNULL) as load:
+        until(lambda: ask(archived) > 0, "nothing is archived")
+        begun = ask(archived)
+        verdict = host.drill()
+        during = ask(archived) - begun
+        ask(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%''load''%' AND pid <> pg_backend_pid()"
+        )
+        load.wait(60)
+    assert verdict.status == "ok", verdict.reason
+    assert during > 3
+    host.world.archive()  # and nothing is left behind
+    assert ask(failed) == before
+
+
 def test_evidence_is_signed_where_there_is_a_key(host: DrillWorld) -> None:
     subprocess.run([str(Path(__file__).parents[1] / "tools.sh")], check=True)
     secret, public = host.place / "evidence.key", host.place / "evidence.pub"
