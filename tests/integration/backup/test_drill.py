@@ -81,7 +81,7 @@ DO $$ BEGIN LOOP
     PERFORM pg_create_restore_point('load');
     PERFORM pg_switch_wal();
     COMMIT;
-    PERFORM pg_sleep(0.1);
+    PERFORM pg_sleep(1);
 END LOOP; END $$
 """
 
