@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,17 @@ def test_processes_that_outlived_their_server_are_ended(copy: ScratchServer, wor
         copy.wipe()
         assert left.wait(5) in (-signal.SIGQUIT, -signal.SIGKILL)
     assert not copy.directory.exists()
+
+
+@pytest.mark.parametrize(("word", "ended"), [("archive-get:async", True), ("info", False)])
+def test_what_fetches_ahead_is_ended_wherever_it_works(copy: ScratchServer, word: str, ended: bool) -> None:
+    copy.configuration = "/etc/pgstead/drill/db1.conf"
+    words = ["sh", "-c", "sleep 60; true", "pgbackrest", f"--config={copy.configuration}", word]
+    with subprocess.Popen(words, cwd="/", process_group=0) as fetching:
+        copy.wipe()
+        assert (fetching.poll() is not None) == ended
+        with suppress(ProcessLookupError):
+            os.killpg(fetching.pid, signal.SIGKILL)
 
 
 def test_a_process_beside_it_is_left_alone(copy: ScratchServer, tmp_path: Path) -> None:

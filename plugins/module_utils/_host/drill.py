@@ -62,7 +62,8 @@ class Drill:
 def server(settings: DrillSettings, told: Source) -> ScratchServer:
     """Return the server of a cluster's drill, whose directory is there only meanwhile."""
     binaries = Path(told.programs, str(told.version), "bin")
-    return ScratchServer(run, Path(settings.directory, told.cluster), binaries, settings.port, told.settings)
+    place = Path(settings.directory, told.cluster)
+    return ScratchServer(run, place, binaries, settings.port, told.settings, configuration=told.configuration)
 
 
 def drill(settings: DrillSettings, told: Source, turn: int, now: Callable[[], datetime]) -> Facts:

@@ -31,7 +31,9 @@ END_SECONDS = 10
 
 @dataclass
 class ScratchServer:
-    """One copy in a directory of its own: data, files, socket and log are in it. `user` is the database's superuser."""
+    """One copy in a directory of its own: data, files, socket and log are in it. `user` is the database's superuser, and
+    `configuration` the one of pgBackRest by which the copy gets its WAL.
+    """
 
     MARK = "drill"  # a file: this directory is one to remove
 
@@ -41,6 +43,7 @@ class ScratchServer:
     port: int
     extra: Mapping[str, str] = field(default_factory=dict)
     user: str = "postgres"
+    configuration: str = ""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -167,12 +170,14 @@ class ScratchServer:
 
     def _left(self) -> list[int]:
         """Return the processes that work in the data directory: all of a server's, and what fetches WAL for it. Where the server
-        was killed, those that wait for WAL outlive it.
+        was killed, those that wait for WAL outlive it; and one that fetches ahead has left the directory.
         """
-        found, data = [], self.data.resolve()
+        found, data, ahead = [], self.data.resolve(), f"--config={self.configuration}"
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has ended, or is somebody else's
-                if data in ((place := (process / "cwd").readlink()), *place.parents):
+                words = (process / "cmdline").read_text(errors="replace").split("\0")
+                fetches = ahead in words and any(word.startswith("archive-get") for word in words)
+                if fetches or data in ((place := (process / "cwd").readlink()), *place.parents):
                     found.append(int(process.name))
         return found
 
