@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 import testinfra
 
 from ansible_collections.pgstead.ops.molecule.shared.hosts import check_schema, play
@@ -39,7 +40,17 @@ def test_the_host_itself_is_no_machine_for_it(pair: Pair) -> None:
     assert pair.primary.sql("SELECT 1") == "1"
 
 
-def test_a_machine_in_use_is_refused(pair: Pair) -> None:
-    done = play("--limit", pair.primary.name, playbook=GAME_DAY, game_day_host=pair.name)
+@pytest.mark.parametrize("kind", ["driller", "drill-spare"], ids=["in use", "rebuilt already"])
+def test_a_machine_that_is_not_bare_is_refused(pair: Pair, kind: str) -> None:
+    machine = pair.primary.name.replace("drill", kind)
+    done = play("--limit", pair.primary.name, playbook=GAME_DAY, game_day_host=machine)
     assert done.code != 0
-    assert "no bare machine" in " ".join(done.output.split())
+    assert f"{machine} is no bare machine" in " ".join(done.output.split())
+
+
+def test_a_machine_that_is_taken_for_another_host_is_refused(pair: Pair) -> None:
+    other = pair.primary.name.replace("drill", "drill-spare")
+    testinfra.get_host(f"docker://{other}").check_output("echo 1764160000.5 db7 > /var/lib/pgstead/game_day")
+    done = play("--limit", pair.primary.name, playbook=GAME_DAY, game_day_host=other)
+    assert done.code != 0
+    assert "is being rebuilt as db7" in " ".join(done.output.split())
