@@ -34,7 +34,7 @@ def test_processes_that_outlived_their_server_are_ended(copy: ScratchServer, wor
 
 
 @pytest.mark.parametrize(("word", "ended"), [("archive-get:async", True), ("info", False)])
-def test_what_fetches_ahead_is_ended_wherever_it_works(copy: ScratchServer, word: str, ended: bool) -> None:
+def test_what_fetches_ahead_is_ended(copy: ScratchServer, word: str, ended: bool) -> None:
     copy.configuration = "/etc/pgstead/drill/db1.conf"
     words = ["sh", "-c", "sleep 60; true", "pgbackrest", f"--config={copy.configuration}", word]
     with subprocess.Popen(words, cwd="/", process_group=0) as fetching:
@@ -73,9 +73,7 @@ def test_a_directory_that_no_drill_made_is_left_as_it_is(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("nth", range(1, 16))
-def test_what_was_cut_off_while_it_was_made_or_removed_is_made_and_removed_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nth: int
-) -> None:
+def test_what_was_cut_off_is_made_and_removed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
     """At the nth change of the disk, for as many as there are."""
     copy, changes = ScratchServer(run, tmp_path / "db1", Path("/nowhere"), 1), 0
 
