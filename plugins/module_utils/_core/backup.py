@@ -14,7 +14,7 @@ from .backup_errors import explain
 from .errors import HostError
 
 KINDS = ("full", "diff", "incr")
-_OK, _NO_BACKUP = 0, 2  # codes of a repository's status
+_OK, _NO_BACKUP, _NO_STANZA = 0, 2, (1, 3)  # codes of a repository's status; the last two: no path, no valid data
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Held:
     archive: str = ""  # the directory of the running cluster's WAL, as 17-1
     wal: tuple[str, str] | None = None  # first and last archived segment
     system_id: int | None = None
+    missing: bool = False  # there is no stanza in it
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def parse(text: str, stanza: str, keys: Sequence[int]) -> Holdings:
     try:
         listed = [item for item in _stanzas(text) if item["name"] == stanza]
         if not listed:
-            return Holdings(stanza, tuple(Held(key, _missing(stanza)) for key in keys))
+            return Holdings(stanza, tuple(Held(key, _missing(stanza), missing=True) for key in keys))
         raw = listed[0]
         busy = bool(raw["status"]["lock"]["backup"]["held"])
         return Holdings(stanza, tuple(_held(raw, key) for key in keys), busy)
@@ -89,10 +90,10 @@ def _missing(stanza: str) -> str:
 def _held(raw: Mapping[str, Any], key: int) -> Held:
     status = next((repo["status"] for repo in raw["repo"] if repo["key"] == key), None)
     if status is None or status["code"] not in (_OK, _NO_BACKUP):
-        return Held(key, _fault(raw["name"], status))
+        return Held(key, _fault(raw["name"], status), missing=status is not None and status["code"] in _NO_STANZA)
     current = max((db for db in raw["db"] if db["repo-key"] == key), key=lambda db: int(db["id"]), default=None)
     if current is None:
-        return Held(key, _missing(raw["name"]))
+        return Held(key, _missing(raw["name"]), missing=True)
     wal = next(
         (
             item
@@ -114,7 +115,7 @@ def _fault(stanza: str, status: Mapping[str, Any] | None) -> str:
     if status is None:
         return "is not among what pgbackrest info reports: is it in its configuration? run playbook pgstead.ops.backup_setup"
     message = _clean(str(status["message"]))
-    if status["code"] in (1, 3):  # no stanza path, no valid stanza data
+    if status["code"] in _NO_STANZA:
         return f"{_missing(stanza)} ({message})"
     if "CryptoError" in message or "FormatError" in message:
         return f"cannot be decrypted: its cipher_passphrase is not the one that it was made with, or the file is damaged ({message[:200]})"

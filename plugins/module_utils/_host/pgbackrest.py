@@ -19,7 +19,8 @@ from .._core.wal import archived
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 PROGRAM = "/usr/bin/pgbackrest"
-_LOCKED, _LOCK_SECONDS = 50, 30  # an exit code, and how long it is waited for
+_NOT_EMPTY, _LOCKED = 40, 50  # exit codes
+_LOCK_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -91,17 +92,32 @@ class PgBackRest:
         self.call("check")
 
     def create(self) -> None:
-        """Create the stanza in every repository; one that is there already is looked at.
+        """Create the stanza in every repository; one that is there already is looked at. Raises HostError."""
+        code, said = self._create()
+        if code != 0:
+            raise HostError(f"pgbackrest stanza-create: {explain(code, said)}")
 
-        Asynchronous archiving holds the same lock for moments: a busy server is no reason to fail.
+    def create_anew(self, repository: int) -> None:
+        """Create the stanza, also in a repository that was emptied while WAL was on its way: that lies there without the key
+        that was lost with its list, and goes. Raises HostError.
         """
+        code, _said = self._create()
+        if code == _NOT_EMPTY and all(held.missing for held in self.info(repository).held):
+            self.call("stop")  # it asks for that
+            try:
+                self.call("stanza-delete", f"--repo={repository}", "--force")
+            finally:
+                self.call("start")
+        self.create()
+
+    def _create(self) -> tuple[int, str]:
+        """Asynchronous archiving holds the same lock for moments: a busy server is no reason to fail."""
         deadline = time.monotonic() + _LOCK_SECONDS
         code, out, err = self._call("stanza-create")
         while code == _LOCKED and time.monotonic() < deadline:
             time.sleep(0.2)
             code, out, err = self._call("stanza-create")
-        if code != 0:
-            raise HostError(f"pgbackrest stanza-create: {explain(code, out + err)}")
+        return code, out + err
 
 
 def _where(words: Sequence[str]) -> str:

@@ -299,7 +299,7 @@ def _settle(work: Restore, log: ServerLog) -> bool:
         # not on a new host, which has no stanza yet
         archives = archiving.read(work.place).command == archive_command(work.live.stanza)
         if archives and work.params["repository_time"]:
-            work.live.create()  # a repository that was emptied has none
+            work.live.create_anew(int(work.params["repository"]))  # one that was emptied has none
         if archives:
             work.live.check()
     except PgsteadError as error:

@@ -85,6 +85,27 @@ def test_of_two_backups_at_once_the_second_is_skipped(world: World) -> None:
         assert second.rows() == {"before", "after"}
 
 
+def test_a_repository_that_was_emptied_begins_anew(world: World) -> None:
+    """What lies there without its list goes, and nothing of the others."""
+    near = labels(world, NEAR)
+    with world.third(world.repository("emptied")):
+        world.engine(NEAR, THIRD).create()
+        segment = world.archive()
+        for lost in (world.place / "emptied").rglob("*.info*"):
+            lost.unlink()
+        with pytest.raises(HostError, match="not empty"):
+            world.engine(NEAR, THIRD).create()
+        with pytest.raises(HostError, match="not empty"):
+            world.engine(NEAR, THIRD).create_anew(NEAR)  # that one has a stanza, and keeps it
+        assert labels(world, NEAR) == near
+        assert world.files("emptied", f"**/{segment}*") != []
+        world.engine(NEAR, THIRD).create_anew(THIRD)
+        assert world.files("emptied", f"**/{segment}*") == []
+        world.engine(NEAR, THIRD).check()
+        assert labels(world, NEAR) == near
+    world.archive()
+
+
 @pytest.fixture
 def small(world: World) -> Iterator[dict[str, Any]]:
     """A third repository, on a file system of its own with too little room."""
