@@ -173,7 +173,7 @@ class Engine:
             "version": world.major,
             "configuration": str(place / "pgbackrest.conf"),
             "programs": "/usr/lib/postgresql",
-            "repositories": [{"key": 1, "name": self.who, "offsite": False}],
+            "repositories": [{"key": 1, "name": self.who, "offsite": False, "versions_seconds": None}],
             "objectives": {"recovery_time_seconds": 86400, "recovery_point_seconds": 86400, "age_seconds": 86400},
             "wal_seconds": 86400,
             "beside_production": True,
