@@ -13,7 +13,7 @@ age-keygen -y /root/age.key >/root/age.pub
 printf '[Service]\nExecStart=%s\nRestart=always\n[Install]\nWantedBy=multi-user.target\n' \
     "/usr/local/bin/rclone serve s3 --addr :9445 --auth-key pgstead,$1 --cert /srv/tls/store.crt --key /srv/tls/store.key --vfs-cache-mode off /srv/s3" \
     >/etc/systemd/system/s3.service
-printf '[Service]\nExecStart=/usr/bin/moto_server -H 127.0.0.1 -p 9447\nRestart=always\n[Install]\nWantedBy=multi-user.target\n' \
+printf '[Service]\nExecStart=/usr/bin/python3 /root/versions_server.py -H 127.0.0.1 -p 9447\nRestart=always\n[Install]\nWantedBy=multi-user.target\n' \
     >/etc/systemd/system/versions.service
 cat >/etc/nginx/sites-enabled/default <<'END'
 server {
