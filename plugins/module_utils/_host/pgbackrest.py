@@ -98,25 +98,27 @@ class PgBackRest:
             raise HostError(f"pgbackrest stanza-create: {explain(code, said)}")
 
     def create_anew(self, repository: int) -> None:
-        """Create the stanza, also in a repository that was emptied while WAL was on its way: that lies there without the key
-        that was lost with its list, and goes. Raises HostError.
+        """Create the stanza of a stopped server, also in a repository that was emptied while WAL was on its way: that lies there
+        without the key that was lost with its list, and goes. Raises HostError.
         """
-        code, _said = self._create()
+        code, said = self._create("--no-online")
         if code == _NOT_EMPTY and all(held.missing for held in self.info(repository).held):
             self.call("stop")  # it asks for that
             try:
                 self.call("stanza-delete", f"--repo={repository}", "--force")
             finally:
                 self.call("start")
-        self.create()
+            code, said = self._create("--no-online")
+        if code != 0:
+            raise HostError(f"pgbackrest stanza-create: {explain(code, said)}")
 
-    def _create(self) -> tuple[int, str]:
+    def _create(self, *words: str) -> tuple[int, str]:
         """Asynchronous archiving holds the same lock for moments: a busy server is no reason to fail."""
         deadline = time.monotonic() + _LOCK_SECONDS
-        code, out, err = self._call("stanza-create")
+        code, out, err = self._call("stanza-create", *words)
         while code == _LOCKED and time.monotonic() < deadline:
             time.sleep(0.2)
-            code, out, err = self._call("stanza-create")
+            code, out, err = self._call("stanza-create", *words)
         return code, out + err
 
 

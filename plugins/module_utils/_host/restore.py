@@ -277,6 +277,10 @@ def _restore(work: Restore, wanted: Target, chosen: Backup, *, running: bool) ->
                 words = options(wanted, str(work.params["timeline"]).strip())
                 work.engine.call("restore", f"--repo={chosen.repository}", f"--set={chosen.label}", "--delta", *words)
                 _fits(work)
+                if work.params[
+                    "repository_time"
+                ]:  # before anything is archived: who pushes WAL meanwhile waits for minutes
+                    work.live.create_anew(chosen.repository)
             log = ServerLog(work.version, work.cluster).here()
             with work.phase("recover"):
                 service.control(work.context.run, "start", work.unit)
@@ -298,8 +302,6 @@ def _settle(work: Restore, log: ServerLog) -> bool:
             _until_open(work, log)
         # not on a new host, which has no stanza yet
         archives = archiving.read(work.place).command == archive_command(work.live.stanza)
-        if archives and work.params["repository_time"]:
-            work.live.create_anew(int(work.params["repository"]))  # one that was emptied has none
         if archives:
             work.live.check()
     except PgsteadError as error:
