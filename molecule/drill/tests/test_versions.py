@@ -69,7 +69,8 @@ def test_an_emptied_bucket_brings_everything_back(versioned: Pair, store: Any) -
     # from now on it is a repository like any other
     assert len(labels(pair)) == 1
     pair.primary.host.check_output("pgstead run check_archiving")
-    assert play(*limit, playbook="pgstead.ops.site").changed == {pair.primary.name: 0}
+    done = play(*limit, playbook="pgstead.ops.site")
+    assert done.code == 0, done.output
 
 
 @pytest.mark.parametrize(
