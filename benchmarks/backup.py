@@ -64,6 +64,8 @@ LEAST_GIGABYTES, LEAST_ROUNDS = 5.0, 5  # of a measurement
 DISK_FACTOR, DISK_BASE = 9, 3 * GB
 STEPS = ("full", "incremental", "restore", "delta restore")
 DRILL, DRILL_LIMIT = "drill", 1.2
+# ours beside the bare commands, with incremental backups and drills; or ours beside dumps and base backups
+PARTS = ("bare", "others")
 Round = dict[str, dict[str, float]]
 Figures = Mapping[str, Mapping[str, Summary]]
 
@@ -75,6 +77,7 @@ def arguments() -> argparse.Namespace:
         "--gigabytes", type=float, default=LEAST_GIGABYTES, help="size of the database with its indexes, 10^9 bytes"
     )
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help="interleaved rounds")
+    parser.add_argument("--part", choices=PARTS, help="one half of the comparison, where there is no time for both")
     parser.add_argument("--small", action="store_true", help=f"{SMALL_GIGABYTES} GB, one round: no measurement")
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"), help="where everything is made and removed")
     parser.add_argument("--output", type=Path, default=RESULTS / "backup.json", help="where the JSON goes")
@@ -89,8 +92,8 @@ def arguments() -> argparse.Namespace:
 class Bench:
     """The source with its rows, and every way to back it up."""
 
-    def __init__(self, there: World, stack: ExitStack, gigabytes: float) -> None:
-        self.world, self.size = there, rows.size(gigabytes)
+    def __init__(self, there: World, stack: ExitStack, gigabytes: float, part: str | None = None) -> None:
+        self.world, self.size, self.part = there, rows.size(gigabytes), part
         there.make("sockets")
         disk = shutil.disk_usage(there.directory)
         tuned = ours(Host(memory_bytes(), processors(), disk.total), there.major).settings
@@ -99,7 +102,9 @@ class Bench:
         self.empty = stack.enter_context(Cluster(there, there.make("empty"), 5502))
         self.expected: rows.Digests = {}
         self.facts: dict[str, Any] = {"host_before": host_description()}
-        self.names = {OURS: "pgstead", RAW: "pgbackrest, bare commands", **names(there.major)}
+        self.names = {OURS: "pgstead"}
+        self.names |= {RAW: "pgbackrest, bare commands"} if part != "others" else {}
+        self.names |= names(there.major) if part != "bare" else {}
         self.versions = [there.run(there.program("postgres"), "--version"), there.run("/usr/bin/pgbackrest", "version")]
 
     def prepare(self) -> None:
@@ -194,13 +199,15 @@ class Bench:
 
     def round(self, number: int) -> Round:
         """Every way once, in an order that rotates and turns."""
-        cases = [OURS, RAW, *names(self.world.major)]
+        cases = list(self.names)
         turn = number // 2 * 2 % len(cases)
         cases = cases[turn:] + cases[:turn]
         found = {}
         for name in reversed(cases) if number % 2 else cases:
             print(f"  {self.names[name]}", flush=True)
             found[name] = self.whole_way(name)
+        if RAW not in self.names:
+            return found
         self.changes(number)
         for name in (RAW, OURS) if number % 2 else (OURS, RAW):
             print(f"  {self.names[name]}: incremental, delta restore", flush=True)
@@ -226,6 +233,8 @@ def print_tables(bench: Bench, figures: Figures) -> None:
             cells += [show(found[key], scale, digits), f"{found[key].median / mine[key].median:.2f}"]
         body.append(cells)
     print(table(header, body))
+    if RAW not in figures:
+        return
     body = [_beside(key, mine[key], figures[RAW][key]) for key in (*STEPS, "until open", "delta until open")]
     print("\n" + table(["seconds", "ours", "bare", "ours from-to", "bare from-to", "ratio", "limit"], body))
     body = [[key, show(found), _spread(found)] for key, found in figures[DRILL].items()]
@@ -250,14 +259,18 @@ def _drilled(figures: Figures) -> float:
 
 def verdicts_of(figures: Figures) -> list[Verdict]:
     """The limits."""
-    mine, bare, dump = figures[OURS], figures[RAW], figures["plain"]
-    found = [at_most(f"{key} / bare pgbackrest", mine[key].median / bare[key].median, LIMIT, " x") for key in STEPS]
-    return [
-        *found,
-        at_most("fetch of a drill / bare pgbackrest", _drilled(figures), DRILL_LIMIT, " x"),
-        at_least("pg_dump | gzip / full backup", dump["full"].median / mine["full"].median, DUMP_BACKUP, " x"),
-        at_least("psql / restore, open", dump["until open"].median / mine["until open"].median, DUMP_RESTORE, " x"),
-    ]
+    mine, bare, dump, found = figures[OURS], figures.get(RAW), figures.get("plain"), []
+    if bare:
+        found += [
+            at_most(f"{key} / bare pgbackrest", mine[key].median / bare[key].median, LIMIT, " x") for key in STEPS
+        ]
+        found += [at_most("fetch of a drill / bare pgbackrest", _drilled(figures), DRILL_LIMIT, " x")]
+    if dump:
+        found += [
+            at_least("pg_dump | gzip / full backup", dump["full"].median / mine["full"].median, DUMP_BACKUP, " x"),
+            at_least("psql / restore, open", dump["until open"].median / mine["until open"].median, DUMP_RESTORE, " x"),
+        ]
+    return found
 
 
 def run() -> int:
@@ -266,7 +279,7 @@ def run() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     need = int(options.gigabytes * 1e9 * DISK_FACTOR + DISK_BASE)
     with world(options.directory, need) as there, ExitStack() as stack:
-        bench = Bench(there, stack, options.gigabytes)
+        bench = Bench(there, stack, options.gigabytes, options.part)
         started = time.monotonic()
         bench.prepare()
         print(f"loaded in {time.monotonic() - started:.0f} s", flush=True)
@@ -276,8 +289,7 @@ def run() -> int:
             rounds.append(bench.round(number))
             print(f"round {number + 1}/{options.rounds} {time.monotonic() - started:5.0f} s", flush=True)
         figures = {
-            name: {key: summarise([one[name][key] for one in rounds]) for key in rounds[0][name]}
-            for name in (*bench.names, DRILL)
+            name: {key: summarise([one[name][key] for one in rounds]) for key in rounds[0][name]} for name in rounds[0]
         }
         print_tables(bench, figures)
     small = options.gigabytes < LEAST_GIGABYTES or options.rounds < LEAST_ROUNDS
