@@ -192,7 +192,10 @@ class Engine:
             "clusters": [cluster],
         }
         source = {"sockets": str(setup.source.sockets), "port": setup.source.port, "user": world.user.pw_name}
-        return self._ours({"action": "drill", "words": (), "settings": settings, **source})
+        try:
+            return self._ours({"action": "drill", "words": (), "settings": settings, **source})
+        finally:
+            shutil.rmtree(place)  # the next round begins with nothing, too
 
     def _ours(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         code = self.setup.code
