@@ -65,7 +65,7 @@ DISK_FACTOR, DISK_BASE = 9, 3 * GB
 STEPS = ("full", "incremental", "restore", "delta restore")
 DRILL, DRILL_LIMIT = "drill", 1.2
 # ours beside the bare commands, with incremental backups and drills; or ours beside dumps and base backups
-PARTS = ("bare", "others")
+BARE, OTHERS = PARTS = ("bare", "others")
 Round = dict[str, dict[str, float]]
 Figures = Mapping[str, Mapping[str, Summary]]
 
@@ -93,7 +93,7 @@ class Bench:
     """The source with its rows, and every way to back it up."""
 
     def __init__(self, there: World, stack: ExitStack, gigabytes: float, part: str | None = None) -> None:
-        self.world, self.size, self.part = there, rows.size(gigabytes), part
+        self.world, self.size = there, rows.size(gigabytes)
         there.make("sockets")
         disk = shutil.disk_usage(there.directory)
         tuned = ours(Host(memory_bytes(), processors(), disk.total), there.major).settings
@@ -103,8 +103,8 @@ class Bench:
         self.expected: rows.Digests = {}
         self.facts: dict[str, Any] = {"host_before": host_description()}
         self.names = {OURS: "pgstead"}
-        self.names |= {RAW: "pgbackrest, bare commands"} if part != "others" else {}
-        self.names |= names(there.major) if part != "bare" else {}
+        self.names |= {RAW: "pgbackrest, bare commands"} if part != OTHERS else {}
+        self.names |= names(there.major) if part != BARE else {}
         self.versions = [there.run(there.program("postgres"), "--version"), there.run("/usr/bin/pgbackrest", "version")]
 
     def prepare(self) -> None:

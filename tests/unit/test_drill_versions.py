@@ -80,7 +80,10 @@ def test_it_is_read_for_the_earliest_time_with_a_backup(answers: dict[str, list[
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda: engine({}, "2.45"), "pgBackRest 2.45 of this host cannot read versions of a store, 2.54 can"),
+        (
+            lambda: engine({}, "2.45"),
+            "pgBackRest 2.45 of this host cannot read versions of a store: that needs pgBackRest 2.54",
+        ),
         (
             lambda: engine({EARLIEST: EMPTY, BEFORE_NEW: EMPTY}),
             "repository store has no backup as it was at 2026-03-15",

@@ -20,6 +20,11 @@ def option(at: datetime) -> str:
     return f"--repo-target-time={at:%Y-%m-%d %H:%M:%S}+00"
 
 
+def words(target: str, at: datetime) -> str:
+    """Return how a target of a repository as it was is called."""
+    return f"{target}, as the store had it at {at:%Y-%m-%d %H:%M:%S}Z"
+
+
 def moments(held: Held, kept: timedelta, now: datetime) -> tuple[datetime, ...]:
     """Return the times (UTC) to look at, the one that proves most first: as early as versions are kept, and before the newest
     backup, whose end has overwritten the list of backups.

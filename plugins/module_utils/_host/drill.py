@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .._core import drill_facts
+from .._core import drill_facts, store_versions
 from .._core.agent_config import LONGEST_DEADLINE_SECONDS
 from .._core.backup import Backup
 from .._core.drill_job import DrillSettings, Source, Stored
@@ -136,10 +136,7 @@ def _at_target(work: Drill, step: Step, engine: PgBackRest, looked: Looked, foun
 def _as_it_was(work: Drill, past: Past, looked: Looked, found: Facts) -> None:
     """Restore the newest state of a repository as it was, and prove that the store has kept all of it."""
     wanted = aim(NEWEST, "", work.now())
-    found["target"], found["backup"] = (
-        f"{wanted}, as the store had it at {past.at:%Y-%m-%d %H:%M:%S}Z",
-        past.chosen.label,
-    )
+    found["target"], found["backup"] = store_versions.words(str(wanted), past.at), past.chosen.label
     _restore(work, past.engine, wanted, past.chosen, found)
     with _phase(found, "verify"):
         found["checks"] = _data(past.checks(looked, work.server.target, work.told.recovery_point))

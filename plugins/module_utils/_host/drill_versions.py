@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .._core import store_versions
 from .._core.backup import Backup, newest
 from .._core.errors import HostError
 from .._core.recovery_probe import Check
-from .._core.repository import SINCE
 from .._pg import heartbeat
 from .._pg.connection import Target
 from .drill_preflight import Looked, timed
-from .pgbackrest import PgBackRest, version
+from .pgbackrest import PgBackRest
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,10 @@ class Past:
 
 def past(engine: PgBackRest, looked: Looked, now: datetime) -> Past:
     """Return the repository as it was, as early as there is a backup. Raises HostError."""
-    here, needed = version(engine.run), SINCE["target_time"]
-    if here < needed:
-        raise HostError(
-            f"pgBackRest {'.'.join(map(str, here))} of this host cannot read versions of a store, {'.'.join(map(str, needed))} can: "
-            "drill from a host that has it"
-        )
     said = ""
     kept = timedelta(seconds=looked.copy.versions_seconds or 0)
     for at in store_versions.moments(looked.held, kept, now):
-        reading = replace(engine, options=(*engine.options, store_versions.option(at)))
+        reading = engine.at(at)
         (held,) = reading.info(looked.copy.key).held
         chosen = newest(held.backups)
         if chosen is not None:

@@ -8,13 +8,15 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from .._core import backup as holdings
+from .._core import store_versions
 from .._core.backup import Holdings
 from .._core.backup_errors import explain, verify_faults
 from .._core.errors import HostError
+from .._core.repository import SINCE
 from .._core.wal import archived
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
@@ -32,6 +34,16 @@ class PgBackRest:
     keys: tuple[int, ...]
     options: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
+
+    def at(self, moment: datetime) -> PgBackRest:
+        """Return an engine that reads repositories as their stores had them at a time (UTC). Raises HostError."""
+        here, needed = version(self.run), SINCE["target_time"]
+        if here < needed:
+            told, least = (".".join(map(str, one)) for one in (here, needed))
+            raise HostError(
+                f"pgBackRest {told} of this host cannot read versions of a store: that needs pgBackRest {least}. Use a host that has it"
+            )
+        return replace(self, options=(*self.options, store_versions.option(moment)))
 
     def call(self, command: str, *words: str) -> str:
         """Run a command and return what it prints. Raises HostError with its own words and what they mean."""
@@ -91,9 +103,9 @@ class PgBackRest:
         """Have a segment archived now, and wait until it is in every repository."""
         self.call("check")
 
-    def create(self) -> None:
+    def create(self, *words: str) -> None:
         """Create the stanza in every repository; one that is there already is looked at. Raises HostError."""
-        code, said = self._create()
+        code, said = self._create(*words)
         if code != 0:
             raise HostError(f"pgbackrest stanza-create: {explain(code, said)}")
 
@@ -101,19 +113,19 @@ class PgBackRest:
         """Create the stanza of a stopped server, also in a repository that was emptied while WAL was on its way: that lies there
         without the key that was lost with its list, and goes. Raises HostError.
         """
-        code, said = self._create("--no-online")
+        code, _said = self._create("--no-online")
         if code == _NOT_EMPTY and all(held.missing for held in self.info(repository).held):
             self.call("stop")  # it asks for that
             try:
                 self.call("stanza-delete", f"--repo={repository}", "--force")
             finally:
                 self.call("start")
-            code, said = self._create("--no-online")
-        if code != 0:
-            raise HostError(f"pgbackrest stanza-create: {explain(code, said)}")
+        self.create("--no-online")
 
     def _create(self, *words: str) -> tuple[int, str]:
-        """Asynchronous archiving holds the same lock for moments: a busy server is no reason to fail."""
+        """Return the exit code, and what was said. Asynchronous archiving holds the same lock for moments: a busy server is no
+        reason to fail.
+        """
         deadline = time.monotonic() + _LOCK_SECONDS
         code, out, err = self._call("stanza-create", *words)
         while code == _LOCKED and time.monotonic() < deadline:

@@ -24,7 +24,6 @@ from .._core.agent_plan import SOCKET_DIRECTORY, STATE_DIRECTORY
 from .._core.backup import Backup
 from .._core.backup_config import archive_command
 from .._core.errors import ConnectionFailed, HostError, PgsteadError, Problem, SpecError
-from .._core.repository import SINCE
 from .._core.restore import (
     Reach,
     Target,
@@ -46,7 +45,7 @@ from .backup_config import AS_POSTGRES
 from .evidence import keep
 from .files import Wanted, write
 from .lock import lock
-from .pgbackrest import PgBackRest, version
+from .pgbackrest import PgBackRest
 from .poolers import paused
 from .restore_reach import Asked, reach
 from .server_log import ServerLog
@@ -104,7 +103,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     wanted = target(params["type"], params["target"], now)
     key = int(params["repository"])
     live = PgBackRest(context.run, params["stanza"], (key,), (), AS_POSTGRES)
-    work = Restore(context, params, _as_it_was(live, params["repository_time"], now), live)
+    then = params["repository_time"] and time_of(params["repository_time"], now, "backup_restore_repository_time")
+    work = Restore(context, params, live.at(then) if then else live, live)
     running = service.is_active(context.run, work.unit)
     interrupted = _left(work, running=running)
     if running and not params["overwrite"]:
@@ -117,23 +117,12 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         found = _prepare(work, wanted, running=running and not interrupted)
         chosen = choose(found[0], found[1], params["set"])
         _room(work, chosen, interrupted=interrupted)
-    data = {"backup": chosen.label, "repository": key, "target": str(wanted)}
+    told = store_versions.words(str(wanted), then) if then else str(wanted)
+    data = {"backup": chosen.label, "repository": key, "target": told}
     if context.check_mode:
         return Outcome(True, data | {"phases": {}, "stopped_at": ""})
     with _no_backup_meanwhile():
         return _witnessed(work, found[0], chosen, data, now, running=running)
-
-
-def _as_it_was(live: PgBackRest, text: str, now: datetime) -> PgBackRest:
-    """Return an engine that reads the repository as its store had it at a time. Raises SpecError, HostError."""
-    if not text:
-        return live
-    where, needed = "backup_restore_repository_time", SINCE["target_time"]
-    at = time_of(text, now, where)
-    if version(live.run) < needed:
-        what = f"needs pgBackRest {'.'.join(map(str, needed))}: restore on a host that has it. Nothing was touched"
-        raise SpecError([Problem(where, what)])
-    return replace(live, options=(store_versions.option(at),))
 
 
 @contextmanager
@@ -277,9 +266,8 @@ def _restore(work: Restore, wanted: Target, chosen: Backup, *, running: bool) ->
                 words = options(wanted, str(work.params["timeline"]).strip())
                 work.engine.call("restore", f"--repo={chosen.repository}", f"--set={chosen.label}", "--delta", *words)
                 _fits(work)
-                if work.params[
-                    "repository_time"
-                ]:  # before anything is archived: who pushes WAL meanwhile waits for minutes
+                if work.params["repository_time"]:
+                    # before anything is archived: who pushes WAL meanwhile waits for minutes
                     work.live.create_anew(chosen.repository)
             log = ServerLog(work.version, work.cluster).here()
             with work.phase("recover"):
