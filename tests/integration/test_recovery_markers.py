@@ -22,11 +22,12 @@ from ansible_collections.pgstead.ops.plugins.module_utils._agent import recovery
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import IsStandby, PermissionDenied
 from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import lsn
-from ansible_collections.pgstead.ops.plugins.module_utils._pg import recovery, recovery_marker
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, rows
+from ansible_collections.pgstead.ops.plugins.module_utils._pg import ledger, recovery, recovery_marker
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute, rows
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.heartbeat import beat, beats, opened
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.recovery_marker import KEPT, lay, markers, present
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.recovery_tables import prepare
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.recovery_tables import prepare, there
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import LOCK_CLASS, LOCK_OWN_TABLES
 from ansible_collections.pgstead.ops.plugins.plugin_utils.agent_archive import build
 
 from .conftest import USER, Server, first_and_last
@@ -89,13 +90,29 @@ def test_many_may_begin_at_once(server: Server, place: Target) -> None:
         server.run("DROP SCHEMA IF EXISTS pgstead CASCADE")
         at_once = threading.Barrier(4)
 
-        def begin(_number: int, at_once: threading.Barrier = at_once) -> None:
+        def begin(number: int, at_once: threading.Barrier = at_once) -> None:
             with connect(place) as connection:
                 at_once.wait()
-                prepare(connection)
+                (ledger.prepare if number % 2 else prepare)(connection)
 
         with ThreadPoolExecutor(4) as pool:
             assert list(pool.map(begin, range(4))) == [None] * 4
+
+
+def test_who_begins_waits_for_another_who_has_not_finished(server: Server, place: Target) -> None:
+    """IF NOT EXISTS alone would meet the other's schema, and fail."""
+    lock = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {LOCK_OWN_TABLES})"
+    waiting = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {LOCK_OWN_TABLES} AND NOT granted"
+    with connect(place) as other, connect(place) as ours, ThreadPoolExecutor(1) as pool:
+        execute(other, f"BEGIN; {lock}; CREATE SCHEMA pgstead")
+        begun = pool.submit(prepare, ours)
+        try:
+            while not ask(place, waiting):
+                assert not begun.done(), begun.exception()
+        finally:
+            execute(other, "COMMIT")
+        begun.result(30)
+        assert there(ours, "heartbeat")
 
 
 @pytest.mark.parametrize(

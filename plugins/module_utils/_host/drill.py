@@ -124,7 +124,8 @@ def _at_target(work: Drill, step: Step, engine: PgBackRest, looked: Looked, foun
     found["target"] = str(wanted)
     chosen = choose(wanted, reachable(engine, work.server.data))
     found["backup"] = chosen.label
-    _restore(work, engine, wanted, chosen, found)
+    last = max([*looked.arrivals, chosen.wal[1]]) if step.kind == NEWEST else ""
+    _restore(work, engine, wanted, chosen, found, last=last)
     with _phase(found, "verify"):
         if step.kind == NEWEST:
             _newest(work, looked, chosen, found)
@@ -181,11 +182,16 @@ def _target(work: Drill, step: Step) -> Target:
     return aim(step.kind, marker.time.isoformat() if step.kind == "time" else marker.lsn, work.now())
 
 
-def _restore(work: Drill, engine: PgBackRest, wanted: Target, chosen: Backup, found: Facts) -> None:
-    """Fetch the files, and have the copy recover to the target and open. Raises HostError."""
+def _restore(work: Drill, engine: PgBackRest, wanted: Target, chosen: Backup, found: Facts, *, last: str = "") -> None:
+    """Fetch the files, and have the copy recover to the target and open. Raises HostError.
+
+    Without `last`, the segment of WAL to end with, recovery to the end of an archive would follow one that grows meanwhile.
+    """
     (key,) = engine.keys
     said = " ".join(f'"{word}"' if " " in word else word for word in engine.options)
     command = f'{PROGRAM} {said} --stanza={engine.stanza} --repo={key} archive-get %f "%p"'
+    if last:  # names sort as they were written, a timeline's history before its segments
+        command = f'test ! %f ">" {last} && {command}'
     words = [f"--repo={key}", f"--set={chosen.label}", "--delta", *options(wanted)]
     # tablespaces lie elsewhere by their nature: beside production, that would be production's
     words += [f"--recovery-option=restore_command={command}", f"--tablespace-map-all={work.server.tablespaces}"]

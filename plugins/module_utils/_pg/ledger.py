@@ -11,6 +11,7 @@ from typing import Any
 from .._core.errors import PermissionDenied
 from .._core.names import QualifiedName, literal
 from .connection import driver, execute, rows
+from .session import make_own_tables
 
 _TABLES = """
 SELECT c.relname, r.rolname, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
@@ -51,7 +52,7 @@ def prepare(connection: Any) -> None:
     if _there(connection) == {"made", "loaded"}:
         return
     try:
-        execute(connection, f"BEGIN; {_CREATE}; COMMIT")
+        make_own_tables(connection, _CREATE)
     except driver.errors.InsufficientPrivilege as error:
         execute(connection, "ROLLBACK")
         ((role, database),) = rows(connection, "SELECT current_user, pg_catalog.current_database()")

@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from .._core.errors import PermissionDenied
-from .connection import driver, execute, rows
+from .connection import rows
+from .session import make_own_tables
 
 DATABASE = "postgres"
 _TABLES = ("heartbeat", "recovery_marker")
-_TRIES = 3  # of two who begin at once the other's work is seen at the second; _pg/ledger.py may make the schema as well
 # Whoever owns what we write into can have code of theirs run by us, in a trigger: it must be ours, or another superuser's.
 _OWNERS = """
 SELECT 'schema pgstead', r.rolname, r.rolsuper OR r.rolname = current_user, ''
@@ -45,17 +45,9 @@ GRANT SELECT ON pgstead.recovery_marker TO pg_monitor;
 
 def prepare(connection: Any) -> None:
     """Create the tables where they are missing. Raises PermissionDenied where they are somebody else's."""
-    for left in reversed(range(_TRIES)):
-        if _there(connection) == set(_TABLES):
-            return
-        try:
-            execute(connection, f"BEGIN; {_CREATE}; COMMIT")
-        except (
-            driver.errors.UniqueViolation
-        ):  # somebody has just made one of them: IF NOT EXISTS does not wait for that
-            execute(connection, "ROLLBACK")
-            if not left:
-                raise
+    if _there(connection) != set(_TABLES):
+        make_own_tables(connection, _CREATE)
+        _there(connection)  # what somebody else has just made is not ours
 
 
 def there(connection: Any, table: str) -> bool:

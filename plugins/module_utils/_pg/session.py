@@ -13,8 +13,10 @@ from .._core.errors import IsStandby, LockNotAcquired, SessionRefused
 from .._core.names import quote
 from .connection import Target, connect, driver, execute, rows
 
-# "pgstead" in hexadecimal digits, as far as a lock's key goes; the kind of lock comes second
-LOCK_CLASS, LOCK_SCHEMA = 0x70677374, 1
+# "pgstead" in hexadecimal digits, as far as a lock's key goes; the kind of lock comes second (2: _pg/dump_restore.py)
+LOCK_CLASS, LOCK_SCHEMA, LOCK_OWN_TABLES = 0x70677374, 1, 3
+
+OWN_TABLES_SECONDS = 10  # for others who make them; that takes milliseconds
 
 _WHO = """
 SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(),
@@ -81,6 +83,14 @@ def _set_up(connection: Any) -> None:
     execute(connection, _SETTINGS)
     if connection.server_version >= 170000:
         execute(connection, "SET transaction_timeout = 0")
+
+
+def make_own_tables(connection: Any, sql: str) -> None:
+    """Run statements that make tables in schema pgstead where they are missing: one process of ours at a time, in one
+    transaction. IF NOT EXISTS does not wait for somebody who makes the same, and two GRANT on one schema fail.
+    """
+    lock = f"SELECT pg_catalog.pg_advisory_xact_lock({LOCK_CLASS}, {LOCK_OWN_TABLES})"
+    execute(connection, f"BEGIN; SET LOCAL lock_timeout = '{OWN_TABLES_SECONDS}s'; {lock}; {sql}; COMMIT")
 
 
 @contextmanager
