@@ -223,8 +223,10 @@ def print_tables(bench: Bench, figures: Figures) -> None:
     print(f"\n{host['processors']} x {host['processor']}, {host['memory_gib']} GiB, load before {host['load_before']}")
     versions = ", ".join(one.strip() for one in bench.versions)
     print(f"{versions}; database {facts['database_bytes'] / 1e9:.2f} GB, {sum(bench.size.rows.values())} rows")
-    print(f"writes: {facts['writes']}, WAL {[round(one / MB) for one in facts['wal_bytes_of_writes']]} MiB")
-    print(f"damage, last: {list(facts['damage'].values())[-1]}\n")
+    if RAW in figures:
+        print(f"writes: {facts['writes']}, WAL {[round(one / MB) for one in facts['wal_bytes_of_writes']]} MiB")
+        print(f"damage, last: {list(facts['damage'].values())[-1]}")
+    print()
     header = ["", "backup s", "x ours", "restored, open s", "x ours", "size MB", "x ours"]
     body, mine = [], figures[OURS]
     for name in bench.names:
