@@ -10,17 +10,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
 import pytest
 
+from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_job import Dumps, Stored
 from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_restore import Side
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, LockNotAcquired, SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._host import drill_dumps
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import dump_restore as sql
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import session
 
-from .dump_world import COUNTS, DATABASE, World, restored
+from .dump_world import COUNTS, DATABASE, World, directory, restored
 
 one_major = pytest.mark.parametrize("server", [17], indirect=True)
 
@@ -73,6 +76,20 @@ def test_some_tables_come_into_a_side_database_only(world: World) -> None:
     assert world.ask(place, counted) == [(COUNTS["public.orders"], 2, 0)]
     assert world.ask(place, "SELECT count(*) FROM pg_index WHERE indrelid = 'orders'::regclass") == [(1,)]
     assert world.ask(DATABASE, counted) == [(1000, 2, 50)]
+
+
+@one_major
+def test_a_drill_keeps_no_dump_that_it_has_proven(world: World) -> None:
+    """The next one needs its room."""
+    name = world.facts()["file"]
+    copy = SimpleNamespace(directory=world.directory, target=world.server.target)
+    directory(copy.directory / "dumps")
+    stored = Stored(DATABASE, "here", f"here:{world.store}", offsite=False)
+    dumps = Dumps(str(world.directory / "rclone.conf"), str(world.identity), (stored,))
+    told = SimpleNamespace(dumps=dumps, programs=str(world.server.clients.parents[1]))
+    came = drill_dumps.restored(told, copy, stored)  # type: ignore[arg-type]
+    assert (came["dump"], came["notes"]) == (name, [])
+    assert world.databases() == [DATABASE]
 
 
 @one_major

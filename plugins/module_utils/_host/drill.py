@@ -81,7 +81,8 @@ def drill(settings: DrillSettings, told: Source, turn: int, now: Callable[[], da
     work = Drill(told, copy, engine, now, facts, now())
     try:
         copy.prepare()
-        preflight = Preflight(told, engine, Path(settings.directory), work.begun)
+        stored = _stored(told, settings.profile)
+        preflight = Preflight(told, engine, Path(settings.directory), work.begun, bool(stored))
         work.facts["preflight"] = _data(preflight.checks())
         if all(check["status"] == PASSED for check in work.facts["preflight"]):
             for number, step in enumerate(steps(settings.profile, told.keys, turn, told.versioned)):
@@ -90,7 +91,7 @@ def drill(settings: DrillSettings, told: Source, turn: int, now: Callable[[], da
                 if number == 0 and found["error"]:
                     break  # nobody knows where the others are to end
             else:
-                work.facts["steps"] += [_dump(work, one) for one in _stored(work, settings.profile)]
+                work.facts["steps"] += [_dump(work, one) for one in stored]
     finally:
         copy.wipe()
     return work.facts
@@ -145,8 +146,8 @@ def _as_it_was(work: Drill, past: Past, looked: Looked, found: Facts) -> None:
         found["checks"] += _data(drill_checks.blocks(work.told, work.server.target, str(work.server.data)))
 
 
-def _stored(work: Drill, profile: str) -> tuple[Stored, ...]:
-    return work.told.dumps.stored if work.told.dumps and profile == "full" else ()
+def _stored(told: Source, profile: str) -> tuple[Stored, ...]:
+    return told.dumps.stored if told.dumps and profile == "full" else ()
 
 
 def _dump(work: Drill, stored: Stored) -> Facts:

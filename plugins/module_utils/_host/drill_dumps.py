@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .._core.drill_job import Source, Stored
-from .._core.dump_restore import FORMATS, LATEST, Request
+from .._core.dump_restore import FORMATS, LATEST, Request, Side
+from .._pg.dump_restore import discard
+from .._pg.session import session
 from .dump_programs import Programs
 from .dump_restore import Host, restore
 from .scratch_server import ScratchServer
@@ -17,8 +19,8 @@ JOBS = 2
 
 
 def restored(told: Source, server: ScratchServer, stored: Stored) -> dict[str, Any]:
-    """Restore a dump beside the database of its name, and return what came of it (dump, notes). Raises PgsteadError where it
-    is not whole, or its rows are not those that its manifest has.
+    """Restore a dump beside the database of its name, and return what came of it (dump, notes). It is not kept: the next one
+    needs its room. Raises PgsteadError where it is not whole, or its rows are not those that its manifest has.
     """
     assert told.dumps is not None
     work = server.directory / "dumps"
@@ -37,4 +39,7 @@ def restored(told: Source, server: ScratchServer, stored: Stored) -> dict[str, A
         swap_wait=1.0,
     )
     programs = Programs(server.target.system_user)
-    return restore(request, Host(server.target, Path(told.programs), work, Path(told.dumps.rclone_config), programs))
+    came = restore(request, Host(server.target, Path(told.programs), work, Path(told.dumps.rclone_config), programs))
+    with session(server.target) as connection:
+        discard(connection, Side(came["restored_as"], stored.database, "ready", came["dump"]))
+    return came

@@ -27,6 +27,8 @@ from .pgbackrest import PgBackRest
 PROGRAMS = ("postgres", "pg_controldata", "pg_checksums", "pg_amcheck", "pg_dump")
 # of the cluster's size, and for the WAL of a recovery
 ROOM_FACTOR, ROOM_BYTES = 1.1, 2 * GB
+# of it once more: a dump's files, unpacked, and the database that they become beside the copy
+DUMP_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Preflight:
     engine: PgBackRest
     directory: Path
     now: datetime
+    dumps: bool  # whether the drill restores some, too
 
     def __post_init__(self) -> None:
         self.looked: dict[int, Looked] = {}
@@ -104,7 +107,8 @@ class Preflight:
     def _space(self) -> Answer:
         sizes = [backup.size for one in self.looked.values() for backup in one.held.backups]
         there = next(path for path in (self.directory, *self.directory.parents) if path.exists())
-        needed, free = int(max(sizes, default=0) * ROOM_FACTOR) + ROOM_BYTES, shutil.disk_usage(there).free
+        factor = ROOM_FACTOR + (DUMP_FACTOR if self.dumps else 0)
+        needed, free = int(max(sizes, default=0) * factor) + ROOM_BYTES, shutil.disk_usage(there).free
         told = f"{human_size(free)} are free in {there}, {human_size(needed)} are needed"
         return answered([] if free >= needed else [f"{told}: name another drill_directory"], told)
 

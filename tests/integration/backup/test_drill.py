@@ -245,6 +245,15 @@ def test_too_little_room_is_named(host: DrillWorld, monkeypatch: pytest.MonkeyPa
     assert host.failing("are needed")["steps"] == []
 
 
+def test_dumps_of_a_full_drill_need_room_too(host: DrillWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = {"database": "postgres", "remote": "far", "place": "far:dumps", "offsite": True}
+    host.changes["dumps"] = {"rclone_config": "/nowhere", "identity_file": "/nowhere", "stored": [stored]}
+    monkeypatch.setattr(drill_preflight, "DUMP_FACTOR", 10**12)
+    verdict = host.drill()
+    assert verdict.status == "ok", verdict.reason  # a quick one restores none
+    assert host.failing("are needed", profile="full")["steps"] == []
+
+
 def test_programs_that_are_missing_are_named(host: DrillWorld) -> None:
     next((host.place / "programs").glob("*/bin/pg_amcheck")).unlink()
     assert host.failing("pg_amcheck is not there")["steps"] == []
