@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
@@ -20,10 +19,11 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_job import
 from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_restore import Side
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, LockNotAcquired, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._host import drill_dumps
+from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_restore import Host
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import dump_restore as sql
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import session
 
-from .dump_world import COUNTS, DATABASE, World, directory, restored
+from .dump_world import COUNTS, DATABASE, World, restored
 
 one_major = pytest.mark.parametrize("server", [17], indirect=True)
 
@@ -82,12 +82,11 @@ def test_some_tables_come_into_a_side_database_only(world: World) -> None:
 def test_a_drill_keeps_no_dump_that_it_has_proven(world: World) -> None:
     """The next one needs its room."""
     name = world.facts()["file"]
-    copy = SimpleNamespace(directory=world.directory, target=world.server.target)
-    directory(copy.directory / "dumps")
     stored = Stored(DATABASE, "here", f"here:{world.store}", offsite=False)
     dumps = Dumps(str(world.directory / "rclone.conf"), str(world.identity), (stored,))
-    told = SimpleNamespace(dumps=dumps, programs=str(world.server.clients.parents[1]))
-    came = drill_dumps.restored(told, copy, stored)  # type: ignore[arg-type]
+    programs = world.server.clients.parents[1]
+    place = Host(world.server.target, programs, world.work, Path(dumps.rclone_config), world.programs)
+    came = drill_dumps.restored(place, dumps, stored)
     assert (came["dump"], came["notes"]) == (name, [])
     assert world.databases() == [DATABASE]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import (
     target,
     timeline_ends,
     too_small,
+    up_to,
     why_it_ended,
 )
 
@@ -335,6 +337,24 @@ def test_why_a_server_ended(lines: list[str], words: str) -> None:
     found = why_it_ended(lines)
     assert found.startswith(words)
     assert bool(found) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("000000020000000000000004", True),
+        ("000000020000000000000005", True),
+        ("000000020000000000000006", False),
+        ("000000020000000100000000", False),
+        ("000000010000000000000009", True),
+        ("000000030000000000000005", False),
+        ("00000002.history", True),
+        ("00000003.history", False),
+    ],
+)
+def test_an_archive_that_ends_at_a_segment(name: str, given: bool) -> None:
+    command = up_to("test -n %f", "000000020000000000000005").replace("%f", name)
+    assert (subprocess.run(["/bin/sh", "-c", command], check=False).returncode == 0) is given
 
 
 def test_the_summary_of_a_restore() -> None:

@@ -242,6 +242,13 @@ def restore_points(lines: Sequence[str], name: str) -> tuple[int, ...]:
     return tuple(lsn(match[1]) for line in lines if (match := pattern.search(line)))
 
 
+def up_to(command: str, last: str) -> str:
+    """Return a restore_command that gives nothing newer than a segment of WAL: names sort as they were written, a timeline's
+    history before its segments.
+    """
+    return f'test ! %f ">" {last} && {command}'
+
+
 def stopping_point(lines: Sequence[str]) -> str:
     """Return the server's own words on where recovery stopped, from lines of its log."""
     for pattern in _STOPPED:

@@ -24,7 +24,7 @@ from .._core.drill_plan import NEWEST, VERSIONS, Step, steps
 from .._core.errors import HostError, PgsteadError
 from .._core.recovery_point import recovery_point
 from .._core.recovery_probe import PASSED, Check
-from .._core.restore import Target, choose, lsn, options, segment_bytes, stopping_point
+from .._core.restore import Target, choose, lsn, options, segment_bytes, stopping_point, up_to
 from .._core.restore import target as aim
 from .._core.scratch_server import moments
 from .._pg import heartbeat
@@ -159,7 +159,10 @@ def _dump(work: Drill, stored: Stored) -> Facts:
             work.server.start()
             work.server.until_open(LONGEST_DEADLINE_SECONDS)
         with _phase(found, "fetch"):
-            came = drill_dumps.restored(work.told, work.server, stored)
+            assert work.told.dumps is not None  # it has told of this one
+            came = drill_dumps.restored(
+                drill_dumps.host(work.told, work.told.dumps, work.server), work.told.dumps, stored
+            )
         found["target"] = found["backup"] = came["dump"]
         words = "; ".join(
             [f"{came['dump']} is whole, and its rows are as many as its manifest counted", *came["notes"]]
@@ -191,8 +194,8 @@ def _restore(work: Drill, engine: PgBackRest, wanted: Target, chosen: Backup, fo
     (key,) = engine.keys
     said = " ".join(f'"{word}"' if " " in word else word for word in engine.options)
     command = f'{PROGRAM} {said} --stanza={engine.stanza} --repo={key} archive-get %f "%p"'
-    if last:  # names sort as they were written, a timeline's history before its segments
-        command = f'test ! %f ">" {last} && {command}'
+    if last:
+        command = up_to(command, last)
     words = [f"--repo={key}", f"--set={chosen.label}", "--delta", *options(wanted)]
     # tablespaces lie elsewhere by their nature: beside production, that would be production's
     words += [f"--recovery-option=restore_command={command}", f"--tablespace-map-all={work.server.tablespaces}"]

@@ -13,9 +13,8 @@ from .._core.dump_restore import MARKER, Side, beside, is_beside, setting_values
 from .._core.errors import LockNotAcquired, Problem, SpecError
 from .._core.names import literal, quote
 from .connection import driver, execute, rows
-from .session import LOCK_CLASS
+from .session import LOCK_CLASS, LOCK_RESTORE
 
-LOCK_RESTORE = 2
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 _SIDES = """
 SELECT d.datname, pg_catalog.substr(c.line, %s) FROM pg_catalog.pg_db_role_setting s

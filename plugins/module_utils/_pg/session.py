@@ -13,8 +13,8 @@ from .._core.errors import IsStandby, LockNotAcquired, SessionRefused
 from .._core.names import quote
 from .connection import Target, connect, driver, execute, rows
 
-# "pgstead" in hexadecimal digits, as far as a lock's key goes; the kind of lock comes second (2: _pg/dump_restore.py)
-LOCK_CLASS, LOCK_SCHEMA, LOCK_OWN_TABLES = 0x70677374, 1, 3
+# "pgstead" in hexadecimal digits, as far as a lock's key goes; the kind of lock comes second
+LOCK_CLASS, LOCK_SCHEMA, LOCK_RESTORE, LOCK_OWN_TABLES = 0x70677374, 1, 2, 3
 
 OWN_TABLES_SECONDS = 10  # for others who make them; that takes milliseconds
 
