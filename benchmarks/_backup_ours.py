@@ -44,7 +44,7 @@ def restore(told: Mapping[str, Any], words: tuple[str, ...]) -> Any:
     wanted, log = target("latest", "", datetime.now(UTC)), ServerLog(told["major"], told["stanza"])
     wanted, found = reach(engine, Path(told["data_directory"]), log, wanted, Asked())
     chosen = choose(wanted, found)
-    engine.call("restore", f"--repo={chosen.repository}", f"--set={chosen.label}", "--delta", *options(wanted))
+    engine.restore(chosen.label, options(wanted))
     return {"status": "ok", "reason": chosen.label}
 
 

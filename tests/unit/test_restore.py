@@ -5,17 +5,20 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import (
+    UNREADABLE,
     Reach,
     Target,
     choose,
     lsn,
     options,
+    restore_command,
     restore_points,
     segment_bytes,
     stopping_point,
@@ -23,7 +26,6 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import (
     target,
     timeline_ends,
     too_small,
-    up_to,
     why_it_ended,
 )
 
@@ -312,6 +314,7 @@ def test_where_recovery_stopped(lines: list[str], expected: str) -> None:
     assert stopping_point(lines) == expected
 
 
+UNREAD = f'FATAL:  could not restore file "A" from archive: child process exited with exit code {UNREADABLE}'
 BEYOND = "FATAL:  recovery ended before configured recovery target was reached"
 
 
@@ -326,6 +329,11 @@ BEYOND = "FATAL:  recovery ended before configured recovery target was reached"
             "the backup lies on a timeline that was left",
         ),
         (["FATAL:  could not open file"], "FATAL: could not open file"),
+        (
+            ["ERROR: [049]: unable to connect to 's3.example.org'", UNREAD],
+            "the archive could not be read, 3 times: ERROR: [049]: unable to connect to 's3.example.org'. The store does not answer",
+        ),
+        ([UNREAD], "the archive could not be read, 3 times: "),
         (["LOG:  database system is shut down"], ""),
         # whoever asks whether it is up yet hears FATAL, too, and as often as they ask
         ([BEYOND, *["FATAL:  the database system is in recovery mode"] * 3], "the target lies beyond the WAL: "),
@@ -353,8 +361,33 @@ def test_why_a_server_ended(lines: list[str], words: str) -> None:
     ],
 )
 def test_an_archive_that_ends_at_a_segment(name: str, given: bool) -> None:
-    command = up_to("test -n %f", "000000020000000000000005").replace("%f", name)
-    assert (subprocess.run(["/bin/sh", "-c", command], check=False).returncode == 0) is given
+    command = restore_command("test -n %f", "000000020000000000000005").replace("%f", name)
+    assert subprocess.run(["/bin/sh", "-c", command], check=False).returncode == (0 if given else 1)
+
+
+@pytest.mark.parametrize(
+    ("codes", "ended", "asked"),
+    [
+        ([0], 0, 1),
+        ([1], 1, 1),  # it is not there
+        ([49, 0], 0, 2),
+        ([82, 1], 1, 2),
+        ([49, 82, 0], 0, 3),
+        ([49, 49, 49, 0], UNREADABLE, 3),
+        ([137, 2, 29], UNREADABLE, 3),
+    ],
+)
+def test_an_archive_that_cannot_be_read_is_not_the_end_of_the_wal(
+    codes: list[int], ended: int, asked: int, tmp_path: Path
+) -> None:
+    program = tmp_path / "get"
+    program.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/asked\nset -- {" ".join(map(str, codes))}\n')
+    with program.open("a") as more:
+        more.write(f"shift $(($(wc -l < {tmp_path}/asked) - 1))\nexit $1\n")
+    program.chmod(0o700)
+    command = "sleep() { :; }; " + restore_command(f"{program} %f").replace("%f", "A")
+    assert subprocess.run(["/bin/sh", "-c", command], check=False).returncode == ended
+    assert (tmp_path / "asked").read_text() == "A\n" * asked
 
 
 def test_the_summary_of_a_restore() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import testinfra
 
+from ansible_collections.pgstead.ops.molecule.shared.failures import pytest_runtest_makereport  # noqa: F401 - a hook
 from ansible_collections.pgstead.ops.molecule.shared.hosts import VERSIONS, Server, servers, settle
 
 

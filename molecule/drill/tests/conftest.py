@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import testinfra
 
+from ansible_collections.pgstead.ops.molecule.shared.failures import pytest_runtest_makereport  # noqa: F401 - a hook
 from ansible_collections.pgstead.ops.molecule.shared.hosts import VERSIONS, Server
 
 

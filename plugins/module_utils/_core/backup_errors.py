@@ -21,6 +21,10 @@ _MEANINGS: Sequence[tuple[str, str]] = (
     (r"\[106\]", "the clock or its zone was changed: see timedatectl, then run this again"),
     (r"\[073\]", "the repository's directory is not there: is it mounted?"),
     (r"\[062\]", "somebody has stopped the stanza: `pgbackrest --stanza=NAME start` as postgres lets it go on"),
+    (
+        r"unable to get WAL file",
+        "the store is too slow, or something else of pgBackRest held the lock of archiving meanwhile",
+    ),
     (r"\[082\]", "WAL did not reach the repository in time: see archiving (pgstead run check_archiving)"),
     (
         r"ChecksumError|\[029\]|does not match expected checksum",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .backup import Backup
+from .backup_errors import explain
 from .errors import Problem, SpecError
 from .wal import DEFAULT_SEGMENT_BYTES, SEGMENT_SIZES, absent, gaps, segment
 
@@ -23,6 +24,8 @@ LIMITS: Mapping[str, str] = {
     "max_prepared_xacts setting": "max_prepared_transactions",
     "max_locks_per_xact setting": "max_locks_per_transaction",
 }
+FETCH_TRIES, FETCH_PAUSE_SECONDS = 3, 5
+UNREADABLE = 200  # neither a signal's number nor what a shell says of a command that it does not find
 # the first one tells more; the second is there even where recovery went to the end
 _STOPPED = (re.compile(r"recovery stopping .*"), re.compile(r"redo done at [0-9A-F]+/[0-9A-F]+"))
 
@@ -242,11 +245,17 @@ def restore_points(lines: Sequence[str], name: str) -> tuple[int, ...]:
     return tuple(lsn(match[1]) for line in lines if (match := pattern.search(line)))
 
 
-def up_to(command: str, last: str) -> str:
-    """Return a restore_command that gives nothing newer than a segment of WAL: names sort as they were written, a timeline's
-    history before its segments.
+def restore_command(fetch: str, last: str = "") -> str:
+    """Return a restore_command that tells the end of the WAL, exit code 1, from an archive that cannot be read: PostgreSQL takes
+    every code up to 125 for the end, and would open the server without what follows. `fetch` is tried some times before.
+
+    With `last`, it gives nothing newer than that segment: names sort as they were written, a timeline's history before its
+    segments.
     """
-    return f'test ! %f ">" {last} && {command}'
+    ends = f'test ! %f ">" {last} || exit 1; ' if last else ""
+    tries = " ".join(str(number + 1) for number in range(FETCH_TRIES))
+    once = f"{fetch}; code=$?; test $code -le 1 && exit $code"
+    return f"{ends}for try in {tries}; do {once}; sleep {FETCH_PAUSE_SECONDS}; done; exit {UNREADABLE}"
 
 
 def stopping_point(lines: Sequence[str]) -> str:
@@ -264,6 +273,9 @@ def why_it_ended(lines: Sequence[str]) -> str:
     wanted = ("FATAL", "insufficient parameter settings")
     fatal = [line for line in lines if any(word in line for word in wanted) and "the database system is" not in line]
     said = " ".join(" | ".join(_message(line) for line in fatal[-2:]).split())
+    if f"child process exited with exit code {UNREADABLE}" in said:
+        told = [line for line in lines if "ERROR: [" in line][-1:]  # the archive's client, on the server's stderr
+        return f"the archive could not be read, {FETCH_TRIES} times: {explain(UNREADABLE, ''.join(told))} ({said})"
     if "before configured recovery target was reached" in said:
         return f"the target lies beyond the WAL: {said}"
     if "insufficient parameter settings" in said or "hot standby is not possible" in said:

@@ -24,7 +24,7 @@ from .._core.drill_plan import NEWEST, VERSIONS, Step, steps
 from .._core.errors import HostError, PgsteadError
 from .._core.recovery_point import recovery_point
 from .._core.recovery_probe import PASSED, Check
-from .._core.restore import Target, choose, lsn, options, segment_bytes, stopping_point, up_to
+from .._core.restore import Target, choose, lsn, options, segment_bytes, stopping_point
 from .._core.restore import target as aim
 from .._core.scratch_server import moments
 from .._pg import heartbeat
@@ -32,7 +32,7 @@ from .._pg.recovery_marker import Marker
 from . import drill_checks, drill_dumps, drill_versions
 from .drill_preflight import Looked, Preflight
 from .drill_versions import Past
-from .pgbackrest import PROGRAM, PgBackRest
+from .pgbackrest import PgBackRest
 from .programs import run
 from .restore_reach import reachable
 from .scratch_server import ScratchServer
@@ -191,16 +191,10 @@ def _restore(work: Drill, engine: PgBackRest, wanted: Target, chosen: Backup, fo
 
     Without `last`, the segment of WAL to end with, recovery to the end of an archive would follow one that grows meanwhile.
     """
-    (key,) = engine.keys
-    said = " ".join(f'"{word}"' if " " in word else word for word in engine.options)
-    command = f'{PROGRAM} {said} --stanza={engine.stanza} --repo={key} archive-get %f "%p"'
-    if last:
-        command = up_to(command, last)
-    words = [f"--repo={key}", f"--set={chosen.label}", "--delta", *options(wanted)]
     # tablespaces lie elsewhere by their nature: beside production, that would be production's
-    words += [f"--recovery-option=restore_command={command}", f"--tablespace-map-all={work.server.tablespaces}"]
+    words = [*options(wanted), f"--tablespace-map-all={work.server.tablespaces}"]
     with _phase(found, "fetch"):
-        engine.call("restore", *words)
+        engine.restore(chosen.label, words, last)
     with _phase(found, "recover"):
         work.server.start()
         work.server.until_open(LONGEST_DEADLINE_SECONDS)

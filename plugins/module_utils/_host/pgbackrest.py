@@ -17,6 +17,7 @@ from .._core.backup import Holdings
 from .._core.backup_errors import explain, verify_faults
 from .._core.errors import HostError
 from .._core.repository import SINCE
+from .._core.restore import restore_command
 from .._core.wal import archived
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
@@ -66,6 +67,16 @@ class PgBackRest:
     def backup(self, repository: int, kind: str) -> None:
         """Make a backup; it is not looked at."""
         self.call("backup", f"--repo={repository}", f"--type={kind}")
+
+    def restore(self, label: str, words: Sequence[str], last: str = "") -> None:
+        """Fetch a backup's files. A server that starts on them fetches WAL from the same repository, to its end or up to the
+        segment `last`.
+        """
+        (key,) = self.keys
+        said = " ".join(f'"{word}"' if " " in word else word for word in self.options)
+        fetch = f'{PROGRAM} {said} --stanza={self.stanza} --repo={key} archive-get %f "%p"'
+        command = f"--recovery-option=restore_command={restore_command(fetch, last)}"
+        self.call("restore", f"--repo={key}", f"--set={label}", "--delta", *words, command)
 
     def expire(self, repository: int, label: str) -> None:
         """Remove a backup and those made upon it."""

@@ -264,7 +264,7 @@ def _restore(work: Restore, wanted: Target, chosen: Backup, *, running: bool) ->
             _move_aside(work)
             with work.phase("fetch"):
                 words = options(wanted, str(work.params["timeline"]).strip())
-                work.engine.call("restore", f"--repo={chosen.repository}", f"--set={chosen.label}", "--delta", *words)
+                work.engine.restore(chosen.label, words)
                 _fits(work)
                 if work.params["repository_time"]:
                     # before anything is archived: who pushes WAL meanwhile waits for minutes

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError
-from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import target, too_small
+from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import target, too_small, why_it_ended
 from ansible_collections.pgstead.ops.plugins.module_utils._host import programs
 
 from .world import AS_USER, FAR, MAJOR, NEAR, STANZA, World, restored
@@ -26,6 +26,17 @@ def flipped(path: Path) -> Iterator[None]:
     whole = path.read_bytes()
     middle = len(whole) // 2
     path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    try:
+        yield
+    finally:
+        path.write_bytes(whole)
+
+
+@contextmanager
+def cut(path: Path) -> Iterator[None]:
+    """Have only the first half of a file for a moment."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
     try:
         yield
     finally:
@@ -72,6 +83,18 @@ def test_a_missing_segment_is_found(world: World) -> None:
         assert world.engine().verify(FAR) == (), "pgBackRest says so itself now: what do we add?"
         (fault,) = world.survey().faults
         assert fault.startswith(f"far: WAL {middle} is missing"), "a missing segment was not named"
+
+
+def test_wal_that_cannot_be_read_is_not_the_end_of_the_wal(world: World) -> None:
+    """PostgreSQL would take the error for the end, and open without what follows."""
+    middle = world.archive()
+    world.archive()
+    wanted, backup = world.choose(NEAR, "latest")
+    (segment,) = world.files("near", f"archive/{STANZA}/{MAJOR}-1/*/{middle}-*")
+    with cut(segment), restored(world) as second:
+        second.fetch(backup, wanted)
+        assert not second.start(), "a server opened without WAL that is in its archive"
+        assert why_it_ended(second.log()).startswith("the archive could not be read, 3 times: ERROR: [")
 
 
 def test_an_archive_that_lost_its_end_is_found(world: World) -> None:

@@ -247,7 +247,7 @@ class Restored:
     def fetch(self, backup: Backup, wanted: Goal) -> None:
         """Have pgBackRest restore it; the server is not started."""
         engine = self.world.engine(backup.repository, options=self._options())
-        engine.call("restore", f"--repo={backup.repository}", f"--set={backup.label}", "--delta", *options(wanted))
+        engine.restore(backup.label, options(wanted))
 
     def _options(self) -> tuple[str, ...]:
         """Return what keeps a restore from touching the spool and the locks of the cluster beside it."""
