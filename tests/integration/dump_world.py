@@ -228,3 +228,15 @@ def surveyed(world: World, verify: str = "none") -> list[dict[str, Any]]:
         "rclone_config": str(world.directory / "rclone.conf"),
     }
     return list(dump_info.job(arguments, Context(lambda _argv: (1, "", ""), False)).data["dumps"])
+
+
+def described(world: World, name: str) -> list[tuple[Any, ...]]:
+    """Return everything that belongs to a database and is not in it."""
+    return world.ask(
+        "postgres",
+        f"""SELECT pg_get_userbyid(datdba), encoding, datcollate, datctype, datconnlimit, datacl::text, datallowconn,
+            shobj_description(d.oid, 'pg_database'),
+            (SELECT array_agg(setrole::regrole::text || c ORDER BY setrole, c)
+             FROM pg_db_role_setting, unnest(setconfig) c WHERE setdatabase = d.oid)
+            FROM pg_database d WHERE datname = '{name}'""",
+    )

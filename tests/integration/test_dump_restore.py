@@ -6,38 +6,19 @@ import gzip
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import psycopg2
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_job import Dumps, Stored
-from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_restore import Side
-from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, LockNotAcquired, SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._host import drill_dumps
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_restore import Host
-from ansible_collections.pgstead.ops.plugins.module_utils._pg import dump_restore as sql
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import session
 
-from .dump_world import COUNTS, DATABASE, World, restored
+from .dump_world import COUNTS, DATABASE, World, database, described, directory, restored
 
 one_major = pytest.mark.parametrize("server", [17], indirect=True)
-
-
-def described(world: World, name: str) -> list[tuple[Any, ...]]:
-    """Return everything that belongs to a database and is not in it."""
-    return world.ask(
-        "postgres",
-        f"""SELECT pg_get_userbyid(datdba), encoding, datcollate, datctype, datconnlimit, datacl::text, datallowconn,
-            shobj_description(d.oid, 'pg_database'),
-            (SELECT array_agg(setrole::regrole::text || c ORDER BY setrole, c)
-             FROM pg_db_role_setting, unnest(setconfig) c WHERE setdatabase = d.oid)
-            FROM pg_database d WHERE datname = '{name}'""",
-    )
 
 
 def test_a_swap_brings_everything_back(world: World) -> None:
@@ -200,123 +181,28 @@ def flipped(content: bytes) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
-class Cut(BaseException):
-    """Stands for the end of the process."""
-
-
-@contextmanager
-def cut_off_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let so many statements through, and no more."""
-    executed, left = sql.execute, [steps]
-
-    def execute(connection: Any, statement: str) -> None:
-        if left[0] == 0:
-            raise Cut
-        left[0] -= 1
-        executed(connection, statement)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(sql, "execute", execute)
-        yield
-
-
-def swapped_until(world: World, made: Side, steps: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Begin a swap that is cut off; return whether it was."""
-    try:
-        with session(world.server.target) as connection, cut_off_after(steps, monkeypatch):
-            sql.swap(connection, made, 10, datetime.now(UTC))
-    except Cut:
-        return True
-    return False
-
-
 @one_major
-@pytest.mark.parametrize("finish", [True, False], ids=["finished", "put back"])
-def test_a_swap_that_is_cut_off_anywhere(world: World, finish: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.server.run(f"COMMENT ON DATABASE \"{DATABASE}\" IS 'old'")
-    made = Side("side", DATABASE, "ready", "x.tar.age")
-    stages, steps, cut = [], 0, True
-    world.server.run('CREATE DATABASE "side"')
-    while cut:
-        with session(world.server.target) as connection:
-            sql.mark(connection, made)
-        cut = swapped_until(world, made, steps, monkeypatch)
-        with session(world.server.target) as connection:
-            for left in sql.sides(connection, DATABASE) if cut else ():
-                stages.append(left.stage)
-                if left.stage == "swapping" and finish:
-                    sql.swap(connection, left, 10, datetime.now(UTC))
-                elif left.stage == "swapping":
-                    sql.put_back(connection, left)
-        assert world.ask(DATABASE, "SELECT 1") == [(1,)]
-        names = world.databases()
-        (comment,) = (row[7] for row in described(world, DATABASE))
-        assert (comment is None) is ((finish and stages[-1:] == ["swapping"]) or not cut)
-        assert len(names) == 2
-        for name in names:  # the next round begins as this one did
-            if name.startswith(f"{DATABASE}_before_"):
-                world.server.run(f'ALTER DATABASE "{DATABASE}" RENAME TO "side"')
-                world.server.run(f'ALTER DATABASE "{name}" RENAME TO "{DATABASE}"')
-                world.server.run(f'ALTER DATABASE "{DATABASE}" ALLOW_CONNECTIONS true')
-        steps += 1
-    assert stages.count("ready") >= 3
-    assert stages.count("swapping") >= 5
-
-
-@one_major
-def test_a_cut_off_swap_is_finished_without_the_dump(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.facts()
-    made = restored(world).data["restored_as"]
-    with session(world.server.target) as connection:
-        (side,) = sql.sides(connection, DATABASE)
-    assert (side.name, side.stage) == (made, "ready")
-    assert swapped_until(world, side, 5, monkeypatch)
-    with pytest.raises(psycopg2.OperationalError, match="not currently accepting connections"):
-        described_by_anybody(world)
-    shutil.rmtree(world.store)
+def test_what_a_dump_does_not_have_is_said(world: World) -> None:
+    world.facts(databases=[database(exclude_table_data=["cache"])])
+    with pytest.raises(SpecError, match=r"the rows of public\.cache were left out of the dump"):
+        restored(world, check=True, tables=["cache"])
+    said = "rows were left out of the dump, and these tables are empty: public.cache (500 rows then)"
+    assert restored(world, check=True, state="swapped").data["notes"] == [said]
     done = restored(world, state="swapped")
-    assert (done.data["restored_as"], done.data["integrity"]) == (DATABASE, "verified before")
-    assert world.databases() == [DATABASE, done.data["safety_copy"]]
-    assert world.ask(DATABASE, "SELECT count(*) FROM orders") == [(1000,)]
-
-
-def described_by_anybody(world: World) -> None:
-    target = world.server.target
-    psycopg2.connect(host=target.socket_directory, port=target.port, dbname=DATABASE, user="postgres").close()
+    assert done.data["notes"] == [said]
+    assert world.ask(DATABASE, "SELECT count(*) FROM cache") == [(0,)]
 
 
 @one_major
-def test_half_a_side_database_is_dropped_by_the_next_run(world: World) -> None:
-    world.facts()
-    with session(world.server.target) as connection:
-        world.server.run('CREATE DATABASE "half"')
-        sql.mark(connection, Side("half", DATABASE, "restoring", "x"))
-    cut = f"{DATABASE}_restored_20260315T012700Z"
-    mine = f"{DATABASE}_restored_20260315T012800Z"
-    world.server.run(f'CREATE DATABASE "{cut}" CONNECTION LIMIT 0', f'CREATE DATABASE "{mine}"')
-    restored(world, state="verified")
-    assert world.databases() == [DATABASE, mine]
-
-
-@one_major
-def test_sessions_are_ended_and_those_that_stay_are_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.server.run('CREATE DATABASE "side"')
-    made = Side("side", DATABASE, "ready", "x")
-    target = world.server.target
-    reader = psycopg2.connect(host=target.socket_directory, port=target.port, dbname=DATABASE, user="postgres")
-    with session(target) as connection, monkeypatch.context() as patched:
-        patched.setattr(sql, "_SESSIONS", "SELECT 1, 'shop_app', 'worker' WHERE %s <> ''")
-        with pytest.raises(LockNotAcquired, match=r"process 1 of shop_app \(worker\) did not end within 0\.01 s"):
-            sql.swap(connection, made, 0.01, datetime.now(UTC))
-    assert world.databases() == ["side", DATABASE]
-    assert world.ask(DATABASE, "SELECT count(*) FROM orders") == [(1000,)]
-    with (
-        session(target) as connection,
-        sql.one_restore_at_a_time(connection),
-        pytest.raises(LockNotAcquired, match="another restore is under way"),
-    ):
-        restored(world)
-    with session(target) as connection:
-        sql.swap(connection, made, 10, datetime.now(UTC))
-    with pytest.raises(psycopg2.OperationalError):
-        reader.cursor().execute("SELECT 1")
+def test_a_database_stays_in_its_tablespace(world: World) -> None:
+    place = directory(world.directory / "fast")
+    world.server.run(f"CREATE TABLESPACE fast LOCATION '{place}'", f'ALTER DATABASE "{DATABASE}" SET TABLESPACE fast')
+    try:
+        world.facts()
+        restored(world, state="swapped")
+        where = "SELECT spcname FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = "
+        assert world.ask("postgres", f"{where}'{DATABASE}'") == [("fast",)]
+    finally:
+        for name in world.databases():
+            world.server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
+        world.server.run("DROP TABLESPACE fast")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
+import re
 import socket
 import ssl
 import subprocess
@@ -17,6 +19,7 @@ import pytest
 
 from ansible_collections.pgstead.ops.molecule.shared.receivers import Mailbox, Requests, smtp, web
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import memory, publish
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.attempts import Attempts
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.memory import notices
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.senders import mail, post
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.state import receivers
@@ -24,6 +27,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config imp
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.notify import Notice
 from ansible_collections.pgstead.ops.plugins.module_utils._core.notify_spec import Email, Webhook
+from ansible_collections.pgstead.ops.plugins.module_utils._host.files import Wanted, write
 
 # a delivery is a child of its run, and here the receivers are threads; one that hung would be ended at its deadline
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -187,12 +191,31 @@ def config(tmp_path: Path, mailbox: Mailbox, hook: Requests, said: list[tuple[st
 def hear(config: Config, status: str, now: datetime = NOW) -> None:
     entry: dict[str, Any] = {"job": "trial", "host": "db1", "status": status, "reason": "no server", "facts": {}}
     entry |= {"started": "2026-01-02T03:17:00Z", "seconds": 1.5}
-    publish.publish(config, entry, (), now)
+    attempts = Attempts()
+    publish.publish(config, entry, (), now, attempts)
+    attempts.end()
 
 
 def undelivered(config: Config) -> int:
     text = (Path(config.metrics_directory) / "pgstead_notifications.prom").read_text()
     return int(text.splitlines()[-1].split()[-1])
+
+
+def test_a_full_disk_keeps_nobody_from_hearing_of_it(
+    config: Config, mailbox: Mailbox, hook: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(wanted: Wanted) -> None:
+        if wanted.path.is_relative_to(config.metrics_directory):
+            return write(wanted)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(memory, "write", full)
+    with pytest.raises(HostError, match=r"trial\.memory cannot be written: No space left on device") as raised:
+        hear(config, "failed")
+    assert "notifications.json cannot be written" in str(raised.value)
+    assert (len(mailbox.raw), kinds(hook)) == (1, ["failed"])
+    metrics = (Path(config.metrics_directory) / "pgstead_trial.prom").read_text()
+    assert re.search(r'^pgstead_job_exit_code\{job="trial"\} 1$', metrics, re.MULTILINE)
 
 
 def kinds(hook: Requests) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.pgstead.ops.plugins.module_utils._core import dump_manifest
 from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_job import conclude
 from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_name import folder, partial, stem, stored
-from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_toc import chosen, wanted
+from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_toc import chosen, subscriptions, wanted
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
 
@@ -211,14 +211,33 @@ def test_all_structure_and_the_rows_of_some_tables() -> None:
 
 
 def test_tables_that_a_dump_does_not_have() -> None:
-    assert wanted(["orders", "odd.Odd table"], ["public.orders", "odd.Odd table"]) == (
+    manifest = {
+        "counts": {"tables": dict.fromkeys(["public.orders", "odd.Odd table", "public.cache"])},
+        "excluded": ["public.cache"],
+    }
+    assert wanted(["orders", "odd.Odd table"], manifest) == (
         QualifiedName("public", "orders"),
         QualifiedName("odd", "Odd table"),
     )
     with pytest.raises(
-        SpecError, match=r"tables: public\.x is not in the dump, which has 1 tables.*; tables: 'a\.b\.c'"
+        SpecError, match=r"tables: public\.x is not in the dump, which has 3 tables.*; tables: 'a\.b\.c'"
     ):
-        wanted(["x", "a.b.c"], ["public.orders"])
+        wanted(["x", "a.b.c"], manifest)
+    with pytest.raises(SpecError, match=r"the rows of public\.cache were left out of the dump"):
+        wanted(["cache"], manifest)
+
+
+def test_subscriptions_are_known_by_the_table_of_contents() -> None:
+    more = "3381; 6100 16450 SUBSCRIPTION - far away postgres\n3382; 0 0 COMMENT - SUBSCRIPTION x postgres\n"
+    assert subscriptions(LISTING + more) == ("far away",)
+    assert subscriptions(LISTING) == ()
+
+
+def test_tables_whose_rows_are_not_in_a_dump_are_named() -> None:
+    manifest = {"counts": {"tables": {"a.b": 7, "a.c": None}}, "excluded": ["a.c", "a.b", "a.parent"]}
+    (note,) = dump_manifest.excluded_note(manifest)
+    assert note.endswith("are empty: a.b (7 rows then), a.c (0 rows then)")
+    assert dump_manifest.excluded_note(manifest | {"excluded": []}) == []
 
 
 FINE = {"bytes": 5_000_000, "remotes": {"here": {}, "there": {}}, "warnings": (), "blocked": ()}

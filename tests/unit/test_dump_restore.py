@@ -12,6 +12,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_restore imp
     Side,
     beside,
     check,
+    continues,
     is_beside,
     roles,
     setting_values,
@@ -135,3 +136,32 @@ def test_roles_that_a_database_needs() -> None:
     }
     assert roles(told) == ["app", "boss", "reader"]
     assert roles(told | {"grants": None}) == ["boss", "reader"]
+
+
+DUMP = "20260315T012700Z-shop.tar.age"
+
+
+@pytest.mark.parametrize(
+    ("changed", "left", "expected"),
+    [
+        ({}, {}, True),  # whatever the latest is by now
+        ({"name": DUMP}, {}, True),
+        ({"name": DUMP.removesuffix(".tar.age")}, {}, True),
+        ({"name": "20260301T012700Z-shop"}, {}, False),
+        ({"remote": "", "path": f"/root/{DUMP}"}, {}, True),
+        ({"remote": "", "path": "/root/other.tar.age"}, {}, False),
+        ({"state": "restored"}, {}, False),
+        ({}, {"touched": True}, False),
+        ({}, {"stage": "ready"}, False),
+        ({}, {"stage": "restoring"}, False),
+        ({}, {"stage": "unswapped"}, True),
+        ({}, {"stage": "unswapped", "dump": "20260301T012700Z-shop.tar.age"}, False),  # there is a newer one
+        ({"name": DUMP}, {"stage": "unswapped"}, True),
+        ({"name": DUMP}, {"stage": "unswapped", "touched": True}, False),
+        (OLD, {"dump": "x.sql.gz.enc"}, True),
+        (OLD, {"dump": "x.sql.gz.enc", "stage": "unswapped"}, False),  # another file may have that name by now
+    ],
+)
+def test_what_of_an_earlier_run_is_swapped_in(changed: dict[str, Any], left: dict[str, Any], expected: bool) -> None:
+    told = {"name": "side", "of": "shop", "stage": "swapping", "dump": DUMP} | left
+    assert continues(request(**{"state": "swapped"} | changed), Side(**told), lambda: DUMP) is expected

@@ -25,6 +25,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import (
     summary,
     target,
     timeline_ends,
+    timeline_to_follow,
     too_small,
     why_it_ended,
 )
@@ -161,6 +162,32 @@ def test_a_gap_on_the_way_is_refused(gone: tuple[int, ...], wanted: Target, expe
     with pytest.raises(SpecError) as raised:
         choose(wanted, reach)
     assert expected in str(raised.value)
+
+
+def test_a_gap_after_a_time_does_not_keep_from_it() -> None:
+    """A backup that began later says where the log was by then."""
+    since = backup("since", hours=1, at=28)
+    without = tuple(name for name in WAL if name not in (wal(29), wal(30)))
+    reach = replace(REACH, backups=(OLD, NEW, since), segments=(*without, wal(31), wal(32)))
+    assert choose(at(1.5), reach).label == "new"
+    with pytest.raises(SpecError, match=f"WAL {wal(29)} to {wal(30)} is missing"):
+        choose(at(0.9), reach)
+    before = replace(reach, segments=tuple(name for name in reach.segments if name != wal(25)))
+    with pytest.raises(SpecError, match=f"WAL {wal(25)} is missing"):
+        choose(at(1.5), before)
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen", "newest", "expected"),
+    [
+        ("", OLD, 1, ""),  # the server finds its own
+        ("", OLD, 3, "3"),
+        ("2", OLD, 3, "2"),
+        ("", backup("on it", timeline=3), 3, ""),
+    ],
+)
+def test_the_timeline_to_follow(asked: str, chosen: Any, newest: int, expected: str) -> None:
+    assert timeline_to_follow(asked, chosen, replace(REACH, timeline=newest)) == expected
 
 
 def test_what_was_made_on_a_later_timeline_does_not_lead_to_an_earlier_one() -> None:
@@ -334,6 +361,15 @@ BEYOND = "FATAL:  recovery ended before configured recovery target was reached"
             "the archive could not be read, 3 times: ERROR: [049]: unable to connect to 's3.example.org'. The store does not answer",
         ),
         ([UNREAD], "the archive could not be read, 3 times: "),
+        (
+            ["WARN: repo1: [HostConnectError] timeout", "ERROR: [103]: unable to find a valid repository", UNREAD],
+            "the archive could not be read, 3 times: ERROR: [103]: unable to find a valid repository WARN: repo1: [HostConnectError]",
+        ),
+        (
+            ["ERROR: [103]: unable to", "       repo1: [CryptoError] no", "2026-01-31 LOG:  x", UNREAD],
+            "the archive could not be read, 3 times: ERROR: [103]: unable to repo1: [CryptoError] no. The repository was written",
+        ),
+        (["FATAL:  recovery target timeline 3 does not exist"], "the history of that timeline is in no repository"),
         (["LOG:  database system is shut down"], ""),
         # whoever asks whether it is up yet hears FATAL, too, and as often as they ask
         ([BEYOND, *["FATAL:  the database system is in recovery mode"] * 3], "the target lies beyond the WAL: "),
@@ -388,6 +424,12 @@ def test_an_archive_that_cannot_be_read_is_not_the_end_of_the_wal(
     command = "sleep() { :; }; " + restore_command(f"{program} %f").replace("%f", "A")
     assert subprocess.run(["/bin/sh", "-c", command], check=False).returncode == ended
     assert (tmp_path / "asked").read_text() == "A\n" * asked
+
+
+def test_a_shell_that_fails_does_not_tell_the_end_of_the_wal() -> None:
+    """As where it cannot fork: it ends with code 2, wherever it is."""
+    done = subprocess.run(["/bin/sh", "-c", restore_command(". /missing")], check=False, capture_output=True)
+    assert done.returncode == UNREADABLE
 
 
 def test_the_summary_of_a_restore() -> None:

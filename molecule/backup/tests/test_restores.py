@@ -6,6 +6,7 @@ import json
 import time
 from typing import Any
 
+import psycopg2
 import pytest
 
 from ansible_collections.pgstead.ops.molecule.shared.hosts import (
@@ -125,6 +126,36 @@ def test_a_restore_that_was_cut_off_is_finished(server: Server) -> None:
     assert not server.host.file(state).exists
 
 
+PAUSE = """
+for socket in /run/pgbouncer*/.s.PGSQL.*; do
+  runuser -u pgbouncer -- psql -qX -h "$(dirname "$socket")" -p "${socket##*.}" -U pgbouncer pgbouncer -c PAUSE
+done
+mkdir -p -m 700 /run/pgstead-paused && touch /run/pgstead-paused/all
+"""
+
+
+def test_a_restore_that_was_cut_off_at_its_end_is_finished() -> None:
+    """As it is when a run was killed after the server was open: its settings are left, and clients wait."""
+    server = next(one for one in servers() if one.name == "pgstead-backup-trixie")
+    name = f"end_{int(time.time())}"
+    marks(server, name)
+    since = timeline(server)
+    opened = {"target": f"name {name}", "backup": "B", "repository": 1, "stopped_at": "recovery stopping", "aside": ""}
+    state = f"/var/lib/pgstead/restore/{server.version}-main.json"
+    server.sql(f"ALTER SYSTEM SET recovery_target_name = '{name}'")
+    server.grep(f"mkdir -p /var/lib/pgstead/restore; cat > {state}", json.dumps({"aside": "", "open": opened}))
+    server.host.check_output(PAUSE)
+    with pytest.raises(psycopg2.OperationalError):
+        server.ask("SELECT 1", connect_timeout=3)
+    run = restore(server, backup_restore_type="name", backup_restore_target=name, backup_restore_overwrite=False)
+    assert run.code == 0, run.output
+    assert (rows(server, name), timeline(server)) == ([f"{name}-1", f"{name}-2"], since)
+    assert server.sql("SELECT count(*) FROM pg_file_settings WHERE name ~ '^(restore_command|recovery_target)'") == "0"
+    assert not server.host.file(state).exists
+    assert server.host.check_output("ls /run/pgstead-paused") == ""
+    server.wait()
+
+
 def test_check_mode_says_from_what_and_touches_nothing(server: Server) -> None:
     since = server.started()
     run = play("--check", "--limit", server.name, playbook=RESTORE, backup_restore_type="latest")
@@ -166,5 +197,10 @@ def test_a_host_that_is_gone_comes_back_from_the_inventory_and_a_store() -> None
     assert run.code == 0, run.output
     assert rows(server, name) == [f"{name}-1", f"{name}-2"]
     assert server.sql("SHOW archive_command").startswith("pgbackrest ")
+    # made while the new host did not archive: without it, nobody finds the new timeline
+    history = f"{timeline(server):08X}.history"
+    for number in (1, 2):
+        listed = f"runuser -u postgres -- pgbackrest --repo={number} repo-ls --recurse archive/{server.name}"
+        assert history in server.host.check_output(listed)
     assert play("--limit", server.name, playbook="pgstead.ops.site").code == 0
     server.wait()

@@ -21,6 +21,7 @@ from .._core.metrics import Metric
 from .._core.notify import State
 from .._host.files import Wanted, write
 from .._host.lock import lock
+from .attempts import Attempts
 from .journal import note
 
 NOTICES, SCHEDULES = "notifications.json", "schedules.json"
@@ -51,15 +52,16 @@ def recall(path: Path, read: Callable[[Mapping[str, Any]], Known], nothing: Know
         return nothing, f"{path} cannot be used: {error!r}; it is written anew at the next run"
 
 
-def remember(config: Config, entry: Mapping[str, Any], metrics: tuple[Metric, ...]) -> Memory:
-    """Add a result to what is known of its job, and return all of it. Raises HostError."""
+def remember(config: Config, entry: Mapping[str, Any], metrics: tuple[Metric, ...], attempts: Attempts) -> Memory:
+    """Add a result to what is known of its job, and return all of it, kept or not. Raises HostError."""
     path = _path(config, str(entry["job"]))
     with lock(path.with_name("results.lock"), wait=True):
         before, unreadable = recall(path, core.memory, Memory())
         if unreadable:
             note("warning", unreadable)
         after = core.after(before, entry, metrics)
-        save(path, after.as_data())
+        with attempts.step():
+            save(path, after.as_data())
     return after
 
 

@@ -20,6 +20,7 @@ from .._core.metrics import Metric, exposition, undelivered
 from .._core.notify import Notice, State
 from .._core.notify_spec import Policy
 from .._host.lock import lock
+from .attempts import Attempts
 from .journal import note
 from .memory import NOTICES, place, recall, remember, save
 from .senders import mail, post
@@ -29,16 +30,20 @@ from .supervise import within
 DELIVERY_SECONDS = 30  # for one notice by one way, whatever its receiver does
 
 
-def publish(config: Config, entry: Mapping[str, Any], metrics: tuple[Metric, ...], now: datetime) -> None:
-    """Remember a result, tell whom it concerns, and write its metrics. Raises HostError for what cannot be written."""
-    known = remember(config, entry, metrics)
-    waiting = tell(config, entry, now).undelivered
+def publish(
+    config: Config, entry: Mapping[str, Any], metrics: tuple[Metric, ...], now: datetime, attempts: Attempts
+) -> None:
+    """Remember a result, tell whom it concerns, and write its metrics; `attempts` hears of what cannot be written."""
     directory = Path(config.metrics_directory)
-    place(directory / "pgstead_notifications.prom", undelivered(len(waiting)))
-    place(directory / f"pgstead_{entry['job']}.prom", exposition(str(entry["job"]), measured(known, entry)))
+    with attempts.step():
+        known = remember(config, entry, metrics, attempts)
+        place(directory / f"pgstead_{entry['job']}.prom", exposition(str(entry["job"]), measured(known, entry)))
+    with attempts.step():
+        waiting = tell(config, entry, now, attempts).undelivered
+        place(directory / "pgstead_notifications.prom", undelivered(len(waiting)))
 
 
-def tell(config: Config, entry: Mapping[str, Any], now: datetime) -> State:
+def tell(config: Config, entry: Mapping[str, Any], now: datetime, attempts: Attempts) -> State:
     """Send what a result is worth, and what waits from earlier runs; return what still waits. Raises HostError."""
     if config.notifications is None:
         return State()
@@ -55,9 +60,11 @@ def tell(config: Config, entry: Mapping[str, Any], now: datetime) -> State:
             after = replace(known, error=str(error))
         else:
             after = _noticed(config, known, entry, now, policy)
-            save(path, after.as_data())  # whatever becomes of this process, it is not forgotten
+            with attempts.step():
+                save(path, after.as_data())  # whatever becomes of this process, it is not forgotten
             after = _deliver(after, policy)
-        save(path, after.as_data())
+        with attempts.step():
+            save(path, after.as_data())
     return after
 
 

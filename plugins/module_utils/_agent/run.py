@@ -19,6 +19,7 @@ from .._core.agent_config import Config, JobConfig
 from .._core.errors import Problem, SpecError
 from .._core.job import Verdict
 from .._host.lock import lock
+from .attempts import Attempts
 from .jobs import JOBS, Job
 from .journal import note
 from .publish import publish
@@ -47,8 +48,11 @@ def run(name: str, config: Config, version: str, jobs: Mapping[str, Job] = JOBS)
         version=version,
     )
     note(found.status, job.sentence(entry))
-    keep(Path(config.state_directory), entry, config.history_lines)
-    publish(config, entry, tuple(found.metrics), datetime.now(UTC))
+    attempts = Attempts()
+    with attempts.step():
+        keep(Path(config.state_directory), entry, config.history_lines)
+    publish(config, entry, tuple(found.metrics), datetime.now(UTC), attempts)
+    attempts.end()
     return entry
 
 

@@ -87,6 +87,13 @@ def count_faults(manifest: Mapping[str, Any], found: Mapping[str, int], tables: 
     ]
 
 
+def excluded_note(manifest: Mapping[str, Any]) -> list[str]:
+    """Say of which tables a dump has no rows, and how many they had then."""
+    counts: Mapping[str, int | None] = manifest["counts"]["tables"]
+    told = [f"{table} ({counts[table] or 0} rows then)" for table in sorted(manifest["excluded"]) if table in counts]
+    return [f"rows were left out of the dump, and these tables are empty: {', '.join(told)}"] if told else []
+
+
 def extension_notes(manifest: Mapping[str, Any], found: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Return which extensions are missing after a restore, and in words which have another version."""
     told: Mapping[str, str] = manifest["extensions"]

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any
 
 from .dump_name import ARCHIVES, STAMP
@@ -44,12 +45,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Side:
-    """A database that a restore made beside another, and how far that came: restoring, ready, swapping, differs."""
+    """A database that a restore made beside another, and how far that came: restoring, ready, swapping, or unswapped, which
+    is whole, and closed to everybody. `touched`: somebody has opened since what a swap had closed.
+    """
 
     name: str
     of: str
     stage: str
     dump: str
+    touched: bool = False
 
     @property
     def marker(self) -> str:
@@ -63,6 +67,20 @@ def side(name: str, marker: str) -> Side | None:
         return Side(name, str(told["of"]), str(told["stage"]), str(told["dump"]))
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def continues(request: Request, left: Side, latest: Callable[[], str]) -> bool:
+    """Say whether what an earlier run left is to take the place of the old database now: a swap that was cut off, or that failed
+    for somebody's sessions, of the dump that is asked for. `latest` looks its name up.
+    """
+    if request.state != "swapped" or left.touched or left.stage not in ("swapping", "unswapped"):
+        return False
+    asked = PurePath(request.path).name if request.path else request.name
+    if asked == LATEST and not request.path:  # a swap that was cut off has closed the database: that is finished
+        return left.stage == "swapping" or latest() == left.dump
+    if left.stage == "unswapped" and request.format != "pgstead":
+        return False  # its name says nothing of what is in it
+    return asked in (left.dump, *(left.dump.removesuffix(ending) for ending in ARCHIVES.values()))
 
 
 def beside(database: str, what: str, now: datetime) -> str:

@@ -8,7 +8,8 @@ Foreign keys and the rows of materialised views stay out: they need rows that ar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from .errors import Problem, SpecError
 from .names import QualifiedName, parse
@@ -16,9 +17,10 @@ from .names import QualifiedName, parse
 _ROWS = re.compile(r"\d+; \d+ \d+ (TABLE DATA|MATERIALIZED VIEW DATA|FK CONSTRAINT) ")
 
 
-def wanted(texts: Iterable[str], dumped: Iterable[str]) -> tuple[QualifiedName, ...]:
-    """Read names of tables. Raises SpecError for those that the dump, whose tables `dumped` names, does not have."""
-    there, problems, found = set(dumped), [], []
+def wanted(texts: Iterable[str], manifest: Mapping[str, Any]) -> tuple[QualifiedName, ...]:
+    """Read names of tables. Raises SpecError for those whose rows a dump, by its manifest, does not have."""
+    there, without = frozenset(manifest["counts"]["tables"]), frozenset(manifest["excluded"])
+    problems, found = [], []
     for text in texts:
         try:
             name = parse(text, "public")
@@ -30,10 +32,20 @@ def wanted(texts: Iterable[str], dumped: Iterable[str]) -> tuple[QualifiedName, 
                 f"{name} is not in the dump, which has {len(there)} tables; of a partitioned one, name the partitions"
             )
             problems.append(Problem("tables", what))
+        elif str(name) in without:
+            what = f"the rows of {name} were left out of the dump (exclude_table_data): take an older dump, or a physical backup"
+            problems.append(Problem("tables", what))
         found.append(name)
     if problems:
         raise SpecError(problems)
     return tuple(found)
+
+
+def subscriptions(listing: str) -> tuple[str, ...]:
+    """Return the logical subscriptions in what pg_restore --list printed."""
+    return tuple(
+        sorted(match[1] for match in re.finditer(r"^\d+; \d+ \d+ SUBSCRIPTION - (.+) \S+$", listing, re.MULTILINE))
+    )
 
 
 def chosen(listing: str, tables: Iterable[QualifiedName]) -> str:

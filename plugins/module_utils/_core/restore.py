@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from .backup import Backup
@@ -167,8 +168,9 @@ def _whole(wanted: Target, chosen: Backup, reach: Reach) -> None:
     since = segment(chosen.wal[0], size).number
     missing = [(name, name) for name in absent(chosen.wal, reach.segments, size)]
     missing += gaps([chosen.wal[0], *(name for name in reach.segments if segment(name, size).number >= since)], size)
-    if wanted.lsn is not None:  # what is missing beyond it is not needed
-        missing = [(first, last) for first, last in missing if segment(first, size).number * size <= wanted.lsn]
+    end = wanted.lsn if wanted.lsn is not None else _beyond(wanted, reach)
+    if end is not None:  # what is missing beyond it is not needed
+        missing = [(first, last) for first, last in missing if segment(first, size).number * size <= end]
     if not missing:
         return
     first, last = missing[0]
@@ -177,6 +179,18 @@ def _whole(wanted: Target, chosen: Backup, reach: Reach) -> None:
         f"{chosen.label}, recovery would end before it. Choose another repository, an earlier lsn, or another backup_restore_set"
     )
     raise SpecError([Problem("backup_restore_repository", what)])
+
+
+def _beyond(wanted: Target, reach: Reach) -> int | None:
+    """Return an LSN that the log reached after a moment: the begin of the oldest backup since."""
+    if wanted.moment is None:
+        return None
+    since = [
+        lsn(one.lsn[0])
+        for one in reach.backups
+        if one.lsn[0] and one.started > wanted.moment + timedelta(seconds=1) and _on_the_way(one, reach)
+    ]
+    return min(since, default=None)
 
 
 def _within(wanted: Target, reach: Reach) -> None:
@@ -226,6 +240,14 @@ def options(wanted: Target, timeline: str = "") -> list[str]:
     return [*words, f"--type={wanted.kind}", f"--target={wanted.value}", "--target-action=promote"]
 
 
+def timeline_to_follow(asked: str, chosen: Backup, reach: Reach) -> str:
+    """Return the timeline to say, empty to leave it to the server: it would follow the backup's own in silence where the history
+    of the newest is in no repository, and fails where it was told one.
+    """
+    own = segment(chosen.wal[0], reach.segment_bytes).timeline
+    return asked or (str(reach.timeline) if own != reach.timeline else "")
+
+
 def too_small(controldata: str, settings: Mapping[str, str]) -> tuple[str, ...]:
     """Return in sentences which settings are lower than those of the server that wrote the WAL: it would not start."""
     there = dict(re.findall(r"^(max_\w+ setting):\s+(\d+)$", controldata, re.MULTILINE))
@@ -255,7 +277,9 @@ def restore_command(fetch: str, last: str = "") -> str:
     ends = f'test ! %f ">" {last} || exit 1; ' if last else ""
     tries = " ".join(str(number + 1) for number in range(FETCH_TRIES))
     once = f"{fetch}; code=$?; test $code -le 1 && exit $code"
-    return f"{ends}for try in {tries}; do {once}; sleep {FETCH_PAUSE_SECONDS}; done; exit {UNREADABLE}"
+    # what fails in the shell itself, as a fork, ends it with code 2
+    guard = f"end() {{ test $? -le 1 || exit {UNREADABLE}; }}; trap end 0; "
+    return f"{guard}{ends}for try in {tries}; do {once}; sleep {FETCH_PAUSE_SECONDS}; done; exit {UNREADABLE}"
 
 
 def stopping_point(lines: Sequence[str]) -> str:
@@ -274,8 +298,10 @@ def why_it_ended(lines: Sequence[str]) -> str:
     fatal = [line for line in lines if any(word in line for word in wanted) and "the database system is" not in line]
     said = " ".join(" | ".join(_message(line) for line in fatal[-2:]).split())
     if f"child process exited with exit code {UNREADABLE}" in said:
-        told = [line for line in lines if "ERROR: [" in line][-1:]  # the archive's client, on the server's stderr
-        return f"the archive could not be read, {FETCH_TRIES} times: {explain(UNREADABLE, ''.join(told))} ({said})"
+        return f"the archive could not be read, {FETCH_TRIES} times: {explain(UNREADABLE, _of_the_archive(lines))} ({said})"
+    if re.search(r"recovery target timeline \d+ does not exist", said):
+        what = "the history of that timeline is in no repository: give a backup of that timeline, or an older backup_restore_timeline"
+        return f"{what}: {said}"
     if "before configured recovery target was reached" in said:
         return f"the target lies beyond the WAL: {said}"
     if "insufficient parameter settings" in said or "hot standby is not possible" in said:
@@ -285,6 +311,18 @@ def why_it_ended(lines: Sequence[str]) -> str:
             f"the backup lies on a timeline that was left before it was made: choose another backup_restore_set: {said}"
         )
     return said
+
+
+def _of_the_archive(lines: Sequence[str]) -> str:
+    """Return what pgBackRest said last on the server's stderr: its error, the reasons on the lines after it, and its warnings,
+    which have the reasons of single repositories.
+    """
+    errors = [number for number, line in enumerate(lines) if "ERROR: [" in line]
+    if not errors:
+        return ""
+    more = takewhile(lambda line: line.startswith(" "), lines[errors[-1] + 1 :])
+    before = takewhile(lambda line: "WARN: repo" in line, reversed(lines[: errors[-1]]))
+    return "\n".join([lines[errors[-1]], *more, *before])
 
 
 def _message(line: str) -> str:

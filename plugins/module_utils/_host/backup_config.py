@@ -7,6 +7,7 @@ So a repository that cannot be used never stops the archiving to those that can.
 
 from __future__ import annotations
 
+import configparser
 import grp
 import json
 import os
@@ -18,6 +19,7 @@ from typing import Any
 
 from .._core.backup_config import CONFIGURATION, SECRETS, marker_name
 from .._core.errors import HostError
+from .._core.wal import of_archiver
 from .._shell import Context, Outcome
 from .facts import ARCHIVING_MARKERS
 from .files import Wanted, diff, differing, write
@@ -36,8 +38,10 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Bring configuration and stanza about, or have archiving checked."""
     if params["state"] == "checked":
         if not context.check_mode:
-            engine(params, context).check()
-            _faults(engine(params, context), params)
+            found = engine(params, context)
+            _push_forgotten(found)
+            found.check()
+            _faults(found, params)
         return Outcome(False)
     files = _files(params)
     if params["state"] == "configured":
@@ -102,6 +106,24 @@ def _prove(params: Mapping[str, Any], context: Context) -> None:
         raise HostError(f"nothing was changed, for these repositories cannot be used: {error}") from error
     finally:
         shutil.rmtree(place)
+
+
+def _push_forgotten(found: PgBackRest) -> None:
+    """Archive what a server that was restored onto a new host wrote before it archived: the history of its timeline, without
+    which no later restore would find that, and what is complete of it.
+    """
+    told = configparser.ConfigParser(interpolation=None)
+    told.read_string(Path(CONFIGURATION).read_text(encoding="utf-8"))
+    wal = Path(told[found.stanza]["pg1-path"]) / "pg_wal"
+    histories = sorted(wal.glob("*.history"))
+    if not histories:
+        return  # the first timeline needs none
+    for path in histories:
+        found.push(path)
+    there = {name for held in found.info().held if held.archive for name in found.arrivals(held.key, held.archive)}
+    for path in sorted(wal.glob(f"archive_status/{histories[-1].stem}*.done")):
+        if path.stem not in there and of_archiver(path.stem) == path.stem:
+            found.push(wal / path.stem)
 
 
 def _faults(found: PgBackRest, params: Mapping[str, Any]) -> None:

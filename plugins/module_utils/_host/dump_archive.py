@@ -18,8 +18,9 @@ from typing import IO, Any
 from .._core.dump_job import Encryption
 from .._core.errors import HostError, Problem, SpecError
 from .dump_programs import Programs, Running
-from .dump_work import give
+from .dump_work import working_directory
 
+KEYS = Path("/run/pgstead-keys")  # in memory, and root's alone
 CHUNK = 1024 * 1024
 # what an archive may hold, whatever somebody may have put there
 _MEMBER = re.compile(r"(dump/[A-Za-z0-9_]+(\.[a-z0-9]+)*|globals\.sql|database\.json)")
@@ -90,14 +91,16 @@ def pack(directory: Path, archive: Path, encryption: Encryption, work: Path, pro
 
 
 def unpack(archive: Path, directory: Path, key: Key, work: Path, programs: Programs) -> dict[str, dict[str, Any]]:
-    """Open an encrypted archive into a directory for the programs' user; return {path: {size, sha256}}.
+    """Open an encrypted archive into a new directory of the programs' user; return {path: {size, sha256}}.
 
     Raises HostError where the key does not fit, or the content is not whole.
     """
     with _decryption(archive, key, work, programs) as running:
         assert running.process.stdout is not None
         try:
-            found = _extracted(running.process.stdout, directory, programs.user)
+            with programs.writing():
+                directory.mkdir(mode=0o700)
+                found = _extracted(running.process.stdout, directory)
         except (tarfile.TarError, EOFError) as error:
             running.finish()  # it knows more: a wrong key, for one
             raise HostError(f"{archive.name} holds no whole tar archive: {error}") from error
@@ -105,7 +108,7 @@ def unpack(archive: Path, directory: Path, key: Key, work: Path, programs: Progr
     return found
 
 
-def _extracted(stream: IO[bytes], directory: Path, user: str) -> dict[str, dict[str, Any]]:
+def _extracted(stream: IO[bytes], directory: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     with tarfile.open(fileobj=stream, mode="r|") as packed:
         for member in packed:
@@ -113,11 +116,8 @@ def _extracted(stream: IO[bytes], directory: Path, user: str) -> dict[str, dict[
                 raise HostError(f"the archive holds {member.name!r}, which no dump has: it was not made by pgstead")
             path, content = directory / member.name, packed.extractfile(member)
             assert content is not None
-            if not path.parent.is_dir():
-                path.parent.mkdir(mode=0o700)
-                give(path.parent, user)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             found[member.name] = _written(content, path)
-            give(path, user)
     while stream.read(CHUNK):  # whoever encrypted it may have padded it; what follows is part of what is authenticated
         pass
     return found
@@ -154,15 +154,31 @@ def _decryption(archive: Path, key: Key, work: Path, programs: Programs) -> Iter
             with programs.started(argv, stdin=stream, stdout=-1, own=True) as running:
                 yield running
             return
-        home = work / "gnupg"  # it goes with the working directory, and the key with it
-        home.mkdir(mode=0o700)
         secret = ["--pinentry-mode", "loopback", "--passphrase-file", str(key.passphrase or os.devnull)]
-        try:
-            programs.run([*_gpg(home), *secret, "--import", str(key.identity)], own=True)
-            with programs.started([*_gpg(home), *secret, "--decrypt"], stdin=stream, stdout=-1, own=True) as running:
-                yield running
-        finally:
-            programs.run(["gpgconf", "--homedir", str(home), "--kill", "all"], own=True)
+        with _keyring(work) as home:
+            try:
+                programs.run([*_gpg(home), *secret, "--import", str(key.identity)], own=True)
+                with programs.started(
+                    [*_gpg(home), *secret, "--decrypt"], stdin=stream, stdout=-1, own=True
+                ) as running:
+                    yield running
+            finally:
+                programs.run(["gpgconf", "--homedir", str(home), "--kill", "all"], own=True)
+
+
+@contextmanager
+def _keyring(work: Path) -> Iterator[Path]:
+    """Yield a directory for a secret key, of the caller alone: what a killed run left of one, the next run of root's removes, and
+    another user's cannot be in the way of dumps.
+    """
+    if os.geteuid() == 0:
+        KEYS.mkdir(mode=0o700, exist_ok=True)
+        with working_directory(KEYS, "root") as home:
+            yield home
+    else:
+        home = work / "gnupg"
+        home.mkdir(mode=0o700)
+        yield home
 
 
 def _gpg(home: Path) -> list[str]:

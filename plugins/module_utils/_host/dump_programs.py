@@ -10,11 +10,13 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from .._core.errors import HostError
+from .._pg.connection import acting_as
 
 SHOWN_CHARACTERS = 2000
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -59,6 +61,20 @@ class Programs:
     """Runs programs as `user`, where the caller is root, else as the caller."""
 
     user: str
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Have the rights of `user` while files are touched in directories of that user, who could lay links there."""
+        with acting_as(self.user) if os.geteuid() == 0 else nullcontext():
+            yield
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a text for a program of `user`."""
+        with (
+            self.writing(),
+            os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as target,
+        ):
+            target.write(text)
 
     @contextmanager
     def started(

@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .._core.dump_manifest import archive_fault, count_faults, extension_notes, read, tree_faults
+from .._core.dump_manifest import archive_fault, count_faults, excluded_note, extension_notes, read, tree_faults
 from .._core.dump_name import ARCHIVES, MANIFEST
-from .._core.dump_restore import Request, Side, beside, check, roles
+from .._core.dump_restore import Request, Side, beside, check, continues, roles
 from .._core.dump_toc import chosen as listed
-from .._core.dump_toc import wanted
+from .._core.dump_toc import subscriptions, wanted
 from .._core.errors import HostError, NotConverged, Problem, SpecError
-from .._core.names import QualifiedName
 from .._pg import dump_restore as sql
 from .._pg.connection import Target, connect, execute
 from .._pg.dump import counts, extensions, properties
@@ -29,8 +28,8 @@ from .dump_programs import Programs
 from .dump_remote import Store
 from .dump_sql import open_sql, restore_sql
 from .dump_take import reach
-from .dump_work import give, working_directory
-from .poolers import paused
+from .dump_work import working_directory
+from .poolers import paused, resume_left
 
 PAUSE_SECONDS = 10
 
@@ -65,29 +64,37 @@ def predict(request: Request, host: Host) -> dict[str, Any]:
     check(request)
     _refuse_keys(request)
     with spoken(host.target), connect(host.target) as connection:
-        left = [each for each in sql.sides(connection, request.database) if each.stage == "swapping"]
-    if left and request.state == "swapped":
-        return _result(request, left[0].dump, left[0].name, "", "verified before")
+        left = [each for each in sql.sides(connection, request.database) if _continues(request, each, host)]
+        stays = _refused_or_staying(connection, request)
+    if left:
+        return _result(request, left[0].dump, left[0].name, "", "verified before") | {"notes": stays}
     name, manifest = _look(request, host)
+    notes = stays
     if manifest:
-        wanted(request.tables, manifest["counts"]["tables"])
-    return _result(request, name, "", "", "sha256" if manifest else "none")
+        wanted(request.tables, manifest)
+        notes = [*excluded_note(manifest), *stays]
+    return _result(request, name, "", "", "sha256" if manifest else "none") | {"notes": notes}
 
 
 def restore(request: Request, host: Host) -> dict[str, Any]:
     """Carry a request out. Raises PgsteadError; the old database is then as it was, and open.
 
-    What an earlier run left is taken up first: a swap that was cut off is finished, where one is asked for, or undone; half
-    a side database is dropped.
+    What an earlier run left is taken up first: a swap that was cut off is finished, where that one is asked for, or undone;
+    half a side database is dropped; clients that wait are served.
     """
     check(request)
     _refuse_keys(request)
+    resume_left()
     with spoken(host.target), session(host.target) as connection, sql.one_restore_at_a_time(connection):
+        stays = _refused_or_staying(connection, request)
         for left in sql.sides(connection, request.database):
-            if left.stage == "swapping" and request.state == "swapped":
+            if _continues(request, left, host):
                 kept = _swap(connection, left, request)
-                return _result(request, left.dump, request.database, kept, "verified before")
-            if left.stage == "swapping":
+                told = f"{left.dump} had been restored by an earlier run, and was swapped in"
+                return _result(request, left.dump, request.database, kept, "verified before") | {
+                    "notes": [told, *stays]
+                }
+            if left.stage in ("swapping", "unswapped"):
                 sql.put_back(connection, left)
             elif left.stage == "restoring":
                 sql.discard(connection, left)
@@ -100,7 +107,24 @@ def restore(request: Request, host: Host) -> dict[str, Any]:
         if request.state == "swapped":
             kept = _swap(connection, made, request)
         place = request.database if request.state == "swapped" else made.name
-        return _result(request, opened.name, place, kept, opened.integrity) | {"notes": notes}
+        return _result(request, opened.name, place, kept, opened.integrity) | {"notes": [*notes, *stays]}
+
+
+def _continues(request: Request, left: Side, host: Host) -> bool:
+    return continues(request, left, lambda: _look(request, host)[0])
+
+
+def _refused_or_staying(connection: Any, request: Request) -> list[str]:
+    """Say what a swap would leave with the old database. Raises LockNotAcquired for what would keep it from being swapped,
+    before hours are spent.
+    """
+    if request.state != "swapped":
+        return []
+    sql.refuse_prepared(connection, request.database)
+    if bound := sql.bound(connection, request.database):
+        what = "belong to the old database and stay with it: drop them there, and make them anew in the restored one"
+        return [f"{', '.join(bound)} {what}"]
+    return []
 
 
 def _swap(connection: Any, side: Side, request: Request) -> str:
@@ -161,7 +185,7 @@ def _opened(request: Request, host: Host, work: Path) -> Opened:
     if manifest is None:
         open_sql(Path(request.path), Path(request.passphrase_file), work / "dump.sql", host.programs)
         return Opened(name, "none")
-    wanted(request.tables, manifest["counts"]["tables"])
+    wanted(request.tables, manifest)
     archive = Path(request.path) if request.path else work / name
     if request.remote:
         _store(request, host).fetch(name, archive)
@@ -169,13 +193,12 @@ def _opened(request: Request, host: Host, work: Path) -> Opened:
     if fault := archive_fault(manifest, known["size"], known["sha256"]):
         raise HostError(fault)
     tree = work / "tree"
-    tree.mkdir(mode=0o700)
-    give(tree, host.programs.user)
     key = Key(Path(request.identity_file), Path(request.passphrase_file) if request.passphrase_file else None)
     found = unpack(archive, tree, key, work, host.programs)
     if faults := tree_faults(manifest, found):
         raise HostError(f"{name} is not what its manifest describes: {', '.join(faults)}. Take another dump")
-    return Opened(name, "sha256", manifest, json.loads((tree / "database.json").read_text(encoding="utf-8")))
+    with host.programs.writing():
+        return Opened(name, "sha256", manifest, json.loads((tree / "database.json").read_text(encoding="utf-8")))
 
 
 def _beside(connection: Any, request: Request, host: Host, opened: Opened, work: Path) -> tuple[Side, list[str]]:
@@ -197,8 +220,8 @@ def _beside(connection: Any, request: Request, host: Host, opened: Opened, work:
             restore_sql(work / "dump.sql", there, host.binaries(connection), host.programs)
             notes = ["the dump has no row counts to compare with, and its encryption shows no change of a bit"]
         else:
-            _filled(request, opened.manifest, there, host.binaries(connection), work, programs=host.programs)
-            notes = _compared(request, opened.manifest, there)
+            left_out = _filled(request, opened.manifest, there, host.binaries(connection), work, programs=host.programs)
+            notes = [*left_out, *_compared(request, opened.manifest, there)]
         with onlooker(there) as inside:
             execute(inside, "ANALYZE")
         sql.complete(connection, made, told)
@@ -219,37 +242,38 @@ def _refuse_newer(connection: Any, opened: Opened) -> None:
 
 def _filled(
     request: Request, manifest: Mapping[str, Any], there: Target, binaries: Path, work: Path, *, programs: Programs
-) -> None:
-    dump, some = work / "tree/dump", wanted(request.tables, manifest["counts"]["tables"])
+) -> list[str]:
+    """Have pg_restore fill a database; return what it left out."""
+    dump, some = work / "tree/dump", wanted(request.tables, manifest)
     packed = sorted(str(path) for path in dump.glob("*.dat.zst"))
     if manifest["compression"] == "files" and packed:
         listing = work / "rows"
-        listing.write_text("".join(f"{path}\n" for path in packed), encoding="utf-8")
-        give(listing, programs.user)
+        programs.write(listing, "".join(f"{path}\n" for path in packed))
         programs.run(["zstd", "-d", "-q", "--rm", f"--filelist={listing}"])
-    argv = [str(binaries / "pg_restore")]
-    options = ["--exit-on-error", f"--jobs={request.jobs}"]
+    program = str(binaries / "pg_restore")
+    contents = programs.run([program, "--list", str(dump)]).decode()
+    # one would hold on to the side database, and could take another's place at the publisher
+    options = ["--exit-on-error", "--no-subscriptions", f"--jobs={request.jobs}"]
     if some:
-        options.append(f"--use-list={_contents(argv[0], dump, some, work, programs)}")
-    programs.run([*argv, *reach(there), *options, str(dump)])
-
-
-def _contents(program: str, dump: Path, tables: tuple[QualifiedName, ...], work: Path, programs: Programs) -> Path:
-    path = work / "contents"
-    path.write_text(listed(programs.run([program, "--list", str(dump)]).decode(), tables), encoding="utf-8")
-    give(path, programs.user)
-    return path
+        programs.write(work / "contents", listed(contents, some))
+        options.append(f"--use-list={work / 'contents'}")
+    programs.run([program, *reach(there), *options, str(dump)])
+    names = ", ".join(subscriptions(contents))
+    return (
+        [f"subscriptions were left out: {names}. Create them when the database is where it is to be"] if names else []
+    )
 
 
 def _compared(request: Request, manifest: Mapping[str, Any], there: Target) -> list[str]:
     """Return what differs without harm. Raises NotConverged where rows or extensions differ from the manifest."""
-    tables = frozenset(str(table) for table in wanted(request.tables, manifest["counts"]["tables"]))
+    tables = frozenset(str(table) for table in wanted(request.tables, manifest))
     with spoken(there), onlooker(there) as connection:
         missing, notes = extension_notes(manifest, extensions(connection))
         found = counts(connection, manifest["counts"]["method"], lambda: None)
     faults = [*missing, *count_faults(manifest, {name: number or 0 for name, number in found.items()}, tables)]
     if faults:
         raise NotConverged(f"what was restored is not what was dumped: {'; '.join(faults)}. It was dropped again")
+    notes += [] if tables else excluded_note(manifest)
     if manifest["counts"]["method"] != "exact":
         notes.append("the manifest has estimates of row counts only, so they were not compared")
     return notes

@@ -17,7 +17,6 @@ from .._pg.connection import Target
 from .dump_archive import CHUNK
 from .dump_programs import Programs
 from .dump_take import reach
-from .dump_work import give
 
 _END, _TAIL_BYTES = b"\n-- PostgreSQL database dump complete\n", 4096
 _ELSEWHERE = re.compile(rb"^(\\c(onnect)?\s|CREATE DATABASE |DROP DATABASE |ALTER DATABASE )")
@@ -31,18 +30,20 @@ def open_sql(archive: Path, passphrase: Path, path: Path, programs: Programs) ->
         assert running.process.stdout is not None
         unzip = zlib.decompressobj(wbits=31)
         try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-                while chunk := running.process.stdout.read(CHUNK):
-                    target.write(unzip.decompress(chunk))
-                target.write(unzip.flush())
+            with programs.writing():
+                opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(opened, "wb") as target:
+                    while chunk := running.process.stdout.read(CHUNK):
+                        target.write(unzip.decompress(chunk))
+                    target.write(unzip.flush())
         except zlib.error as error:
             what = "with this passphrase it is no gzip file, or it was changed"
             raise HostError(f"{archive}: {what}: {error}") from error
         running.finish()
     if not unzip.eof:
         raise HostError(f"{archive} is cut off: its gzip stream does not end. Take another dump")
-    _refuse_part(archive, path)
-    give(path, programs.user)
+    with programs.writing():
+        _refuse_part(archive, path)
 
 
 def _refuse_part(archive: Path, path: Path) -> None:

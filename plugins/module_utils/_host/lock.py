@@ -7,7 +7,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .._core.errors import HostError
@@ -30,8 +30,9 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[str | None]:
         except BlockingIOError:
             yield os.read(handle, 20).decode(errors="replace").strip() or "unknown"
         else:
-            os.ftruncate(handle, 0)
-            os.write(handle, f"{os.getpid()}\n".encode())
+            with suppress(OSError):  # it is only told to others: a full disk keeps nobody from working
+                os.ftruncate(handle, 0)
+                os.write(handle, f"{os.getpid()}\n".encode())
             yield None
     finally:
         os.close(handle)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from .._core import backup as holdings
 from .._core import store_versions
@@ -53,10 +54,13 @@ class PgBackRest:
             raise HostError(f"pgbackrest {command}{_where(words)}: {explain(code, out + err)}")
         return out
 
-    def _call(self, command: str, *words: str) -> tuple[int, str, str]:
+    def _call(self, command: str, *words: str, file: str = "") -> tuple[int, str, str]:
         # warnings would be taken for a part of what is printed
         quiet = ("--log-level-console=off", "--log-level-stderr=warn", "--no-log-timestamp")
-        return self.run([*self.prefix, PROGRAM, *self.options, f"--stanza={self.stanza}", *quiet, *words, command])
+        stanza = f"--stanza={self.stanza}"
+        return self.run(
+            [*self.prefix, PROGRAM, *self.options, stanza, *quiet, *words, command, *([file] if file else [])]
+        )
 
     def info(self, repository: int | None = None) -> Holdings:
         """Return what all repositories hold, or one: a store that does not answer is waited for at each call."""
@@ -109,6 +113,12 @@ class PgBackRest:
         return {
             name: datetime.fromtimestamp(seconds, UTC) for file, seconds in times.items() for name in archived([file])
         }
+
+    def push(self, file: Path) -> None:
+        """Archive a file of the server's WAL that it takes for archived; what is there already, and the same, is left."""
+        code, out, err = self._call("archive-push", "--no-archive-async", file=str(file))
+        if code != 0:
+            raise HostError(f"pgbackrest archive-push {file}: {explain(code, out + err)}")
 
     def check(self) -> None:
         """Have a segment archived now, and wait until it is in every repository."""

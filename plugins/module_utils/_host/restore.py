@@ -12,17 +12,16 @@ import json
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .._core import evidence, store_versions
-from .._core.agent_plan import SOCKET_DIRECTORY, STATE_DIRECTORY
+from .._core.agent_plan import STATE_DIRECTORY
 from .._core.backup import Backup
-from .._core.backup_config import archive_command
 from .._core.errors import ConnectionFailed, HostError, PgsteadError, Problem, SpecError
 from .._core.restore import (
     Reach,
@@ -33,12 +32,12 @@ from .._core.restore import (
     summary,
     target,
     time_of,
+    timeline_to_follow,
     too_small,
     why_it_ended,
 )
 from .._core.settings import parse
-from .._pg import archiving, recovery
-from .._pg.connection import Target as Place
+from .._pg import recovery
 from .._shell import Context, Outcome
 from . import service
 from .backup_config import AS_POSTGRES
@@ -46,67 +45,30 @@ from .evidence import keep
 from .files import Wanted, write
 from .lock import lock
 from .pgbackrest import PgBackRest
-from .poolers import paused
+from .poolers import paused, resume_left
 from .restore_reach import Asked, reach
+from .restore_wal import archive_all, archives, keep_unarchived
+from .restore_work import STATES, Restore, controldata, interrupted, served
 from .server_log import ServerLog
-
-STATES = Path("/var/lib/pgstead/restore")
-ARCHIVE_SECONDS = 120
-
-
-@dataclass
-class Restore:
-    """One restore of one cluster; `phases` collects seconds."""
-
-    context: Context
-    params: Mapping[str, Any]
-    engine: PgBackRest
-    live: PgBackRest  # the repositories as they are, where the engine reads one as it was
-    phases: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def version(self) -> int:
-        return int(self.params["version"])
-
-    @property
-    def cluster(self) -> str:
-        return str(self.params["cluster"])
-
-    @property
-    def unit(self) -> str:
-        return f"postgresql@{self.version}-{self.cluster}"
-
-    @property
-    def data(self) -> Path:
-        return Path(self.params["data_directory"])
-
-    @property
-    def place(self) -> Place:
-        return Place(SOCKET_DIRECTORY, int(self.params["port"]))
-
-    @property
-    def state_file(self) -> Path:
-        return STATES / f"{self.version}-{self.cluster}.json"
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        since = time.monotonic()
-        try:
-            yield
-        finally:
-            self.phases[name] = self.phases.get(name, 0.0) + time.monotonic() - since
 
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Restore, or say in check mode from what it would be restored."""
     now = datetime.now(UTC)
     wanted = target(params["type"], params["target"], now)
+    if not context.check_mode:
+        resume_left()
     key = int(params["repository"])
     live = PgBackRest(context.run, params["stanza"], (key,), (), AS_POSTGRES)
     then = params["repository_time"] and time_of(params["repository_time"], now, "backup_restore_repository_time")
     work = Restore(context, params, live.at(then) if then else live, live)
     running = service.is_active(context.run, work.unit)
-    interrupted = _left(work, running=running)
+    unfinished = _left(work, running=running)
+    told = store_versions.words(str(wanted), then) if then else str(wanted)
+    if opened := interrupted(work).get("open"):
+        if context.check_mode:
+            return Outcome(True, opened | {"phases": {}})
+        return _witnessed(work, opened, now, lambda: _finish(work, opened, told))
     if running and not params["overwrite"]:
         what = (
             f"{work.unit} is running on {socket.gethostname()}: its databases would be replaced. Nothing was touched. Say "
@@ -114,15 +76,16 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         )
         raise SpecError([Problem("backup_restore_overwrite", what)])
     with work.phase("prepare"):
-        found = _prepare(work, wanted, running=running and not interrupted)
+        found = _prepare(work, wanted, running=running and not unfinished)
         chosen = choose(found[0], found[1], params["set"])
-        _room(work, chosen, interrupted=interrupted)
-    told = store_versions.words(str(wanted), then) if then else str(wanted)
+        _room(work, chosen, unfinished=unfinished)
     data = {"backup": chosen.label, "repository": key, "target": told}
     if context.check_mode:
         return Outcome(True, data | {"phases": {}, "stopped_at": ""})
     with _no_backup_meanwhile():
-        return _witnessed(work, found[0], chosen, data, now, running=running)
+        follow = timeline_to_follow(str(params["timeline"]).strip(), chosen, found[1])
+        words = options(found[0], follow)
+        return _witnessed(work, data, now, lambda: _restore(work, found[0], chosen, words, data, running=running))
 
 
 @contextmanager
@@ -145,8 +108,7 @@ def _left(work: Restore, *, running: bool) -> bool:
 
     Raises HostError where something runs of which that cannot be told.
     """
-    process = work.data / "postmaster.pid"
-    if not running and process.exists() and Path(f"/proc/{process.read_text().split()[0]}").is_dir():
+    if not running and served(work):
         raise HostError(f"a server that is not {work.unit} runs in {work.data}: stop it first. Nothing was touched")
     try:
         over = running and not recovery.state(work.place).in_recovery
@@ -155,13 +117,10 @@ def _left(work: Restore, *, running: bool) -> bool:
         raise HostError(f"{work.unit} is active, but {error}: {what}") from error
     finished = (work.data / "global/pg_control").exists() and not (work.data / "recovery.signal").exists()
     # pgBackRest writes pg_control last, and the server removes the signal when it opens: this cluster is one to keep
-    if (over or (not running and finished)) and not work.context.check_mode:
+    opened = running and bool(interrupted(work).get("open"))
+    if (over or (not running and finished)) and not opened and not work.context.check_mode:
         work.state_file.unlink(missing_ok=True)
     return work.state_file.exists() and not over and not finished
-
-
-def _interrupted(work: Restore) -> Mapping[str, Any]:
-    return json.loads(work.state_file.read_text()) if work.state_file.exists() else {}
 
 
 def _prepare(work: Restore, wanted: Target, *, running: bool) -> tuple[Target, Reach]:
@@ -169,44 +128,22 @@ def _prepare(work: Restore, wanted: Target, *, running: bool) -> tuple[Target, R
     timeline = str(work.params["timeline"]).strip()
     if timeline and not timeline.isdigit():
         raise SpecError([Problem("backup_restore_timeline", f"{timeline!r} is not the number of a timeline")])
-    current = _archive_all(work, wanted) if running else ""
+    current, ours = archive_all(work, wanted) if running else ("", False)
     asked = Asked(work.params["set"], int(timeline or 0))
     told, found = reach(work.engine, work.data, ServerLog(work.version, work.cluster), wanted, asked)
     if work.context.check_mode and current:  # it would be archived by then
         found = replace(found, segments=(*found.segments, current), last_arrived=None)
+    if ours and not timeline and current not in found.segments:
+        raise HostError(
+            f"the server says that {current} is archived, but repository {found.repository} does not have it, so what was written "
+            "last would be lost: see the server's log for WAL that was dropped (backup_archive_queue_max), or choose another "
+            "repository. Nothing was touched"
+        )
     return told, found
 
 
-def _archive_all(work: Restore, wanted: Target) -> str:
-    """Have what is not in a repository archived, in check mode not; return the segment that was being written."""
-    state = recovery.state(work.place)
-    if state.in_recovery:
-        raise SpecError([Problem("restore", f"{work.unit} is a standby: restore its primary, then make it anew")])
-    if state.tablespaces and work.params["mode"] == "aside":
-        what = f"{state.tablespaces} tablespaces lie outside of {work.data}, and cannot be moved aside: use backup_restore_mode: delta"
-        raise SpecError([Problem("backup_restore_mode", what)])
-    if work.params["repository_time"]:
-        if work.params["mode"] != "aside":
-            what = f"what {work.unit} wrote since is in no backup that is asked for: use aside, which keeps it, or stop it first"
-            raise SpecError([Problem("backup_restore_mode", what)])
-        return ""  # what is archived now, the repository had not then
-    if work.context.check_mode:
-        return str(state.current_segment)
-    segment = recovery.switch(work.place)
-    if recovery.archived(work.place, segment, ARCHIVE_SECONDS):
-        return segment
-    if work.params["mode"] != "aside" or wanted.kind == "latest":
-        raise HostError(
-            f"{segment} was not archived within {ARCHIVE_SECONDS} s, and would be lost: mend archiving (pgstead run "
-            f"check_archiving says what is wrong). Or stop {work.unit} first, and use backup_restore_mode: aside, which "
-            "keeps what is not archived in the directory that is moved aside. Nothing was touched"
-        )
-    # it stays in the directory that is moved aside, and a target in it is refused
-    return segment
-
-
-def _room(work: Restore, chosen: Backup, *, interrupted: bool) -> None:
-    if work.params["mode"] != "aside" or interrupted or not work.data.exists():
+def _room(work: Restore, chosen: Backup, *, unfinished: bool) -> None:
+    if work.params["mode"] != "aside" or unfinished or not work.data.exists():
         return
     if work.data.is_mount() or work.data.is_symlink():
         what = f"{work.data} is a mount or a link, and cannot be moved aside: use backup_restore_mode: delta"
@@ -220,9 +157,7 @@ def _room(work: Restore, chosen: Backup, *, interrupted: bool) -> None:
         raise SpecError([Problem("backup_restore_mode", what)])
 
 
-def _witnessed(
-    work: Restore, wanted: Target, chosen: Backup, data: dict[str, Any], now: datetime, *, running: bool
-) -> Outcome:
+def _witnessed(work: Restore, data: Mapping[str, Any], now: datetime, act: Callable[[], dict[str, Any]]) -> Outcome:
     """Do it, and keep evidence of what came of it, also of a failure."""
     begun, facts = time.monotonic(), dict(data)
 
@@ -239,7 +174,7 @@ def _witnessed(
         )
 
     try:
-        facts |= _restore(work, wanted, chosen, running=running)
+        facts |= act()
         facts["timeline"] = recovery.state(work.place).timeline
     except PgsteadError as error:
         facts["refused"] = str(error)
@@ -251,7 +186,9 @@ def _witnessed(
     return Outcome(True, told | {"evidence": path, "summary": summary(told)})
 
 
-def _restore(work: Restore, wanted: Target, chosen: Backup, *, running: bool) -> dict[str, Any]:
+def _restore(
+    work: Restore, wanted: Target, chosen: Backup, words: list[str], data: Mapping[str, Any], *, running: bool
+) -> dict[str, Any]:
     """Stop, move aside, restore, start, wait; return where recovery stopped, where the cluster as it was lies, and whether
     the new timeline is archived.
 
@@ -260,10 +197,11 @@ def _restore(work: Restore, wanted: Target, chosen: Backup, *, running: bool) ->
     with paused(work.params["pause_seconds"]):
         with work.phase("stop"):
             service.control(work.context.run, "stop", work.unit)
+            keep_unarchived(work, wanted, running=running)
         try:
             _move_aside(work)
             with work.phase("fetch"):
-                words = options(wanted, str(work.params["timeline"]).strip())
+                (work.data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed: none runs
                 work.engine.restore(chosen.label, words)
                 _fits(work)
                 if work.params["repository_time"]:
@@ -271,35 +209,60 @@ def _restore(work: Restore, wanted: Target, chosen: Backup, *, running: bool) ->
                     work.live.create_anew(chosen.repository)
             log = ServerLog(work.version, work.cluster).here()
             with work.phase("recover"):
-                service.control(work.context.run, "start", work.unit)
-                _until_open(work, log)
+                _recover(work, log)
         except (PgsteadError, OSError, ValueError) as error:
             raise HostError(f"{error}. {_take_back(work, running=running)}") from error
-        stopped, aside = stopping_point(log.lines()), str(_interrupted(work).get("aside", ""))
-        work.state_file.unlink()
+        came = {"stopped_at": stopping_point(log.lines()), "aside": str(interrupted(work).get("aside", ""))}
+        write(Wanted(work.state_file, json.dumps({"aside": came["aside"], "open": {**data, **came}}) + "\n"))
         with work.phase("settle"):
-            archived = _settle(work, log)
-    return {"stopped_at": stopped, "aside": aside, "archived": archived}
+            _forget(work)
+    return {**came, "archived": _checked(work)}
 
 
-def _settle(work: Restore, log: ServerLog) -> bool:
-    """Take the settings of the recovery out again, and see the new timeline archived; say whether it is."""
+def _finish(work: Restore, opened: Mapping[str, Any], told: str) -> dict[str, Any]:
+    """Do what is left of a restore that was cut off after the server was open. Raises HostError where another was asked for."""
+    with paused(work.params["pause_seconds"]), work.phase("settle"):
+        _forget(work)
+    if opened["target"] != told:
+        what = f"an earlier restore, to {opened['target']}, had been cut off after the server was open, and is finished now"
+        raise HostError(f"{what}. Run this again for {told}")
+    return {"archived": _checked(work)}
+
+
+def _recover(work: Restore, log: ServerLog) -> None:
+    """Start the server, and wait until it is open; where it ends, its own log knows more than systemd. Raises HostError."""
+    try:
+        service.control(work.context.run, "start", work.unit)
+    except HostError as error:
+        said = why_it_ended(log.lines())
+        raise (HostError(f"the server ended during recovery: {said}") if said else error) from error
+    _until_open(work, log)
+
+
+def _forget(work: Restore) -> None:
+    """Take the settings of the recovery out again. Raises HostError."""
     try:
         if recovery.forget_recovery(work.place):
             service.control(work.context.run, "restart", work.unit)
-            _until_open(work, log)
-        # not on a new host, which has no stanza yet
-        archives = archiving.read(work.place).command == archive_command(work.live.stanza)
-        if archives:
+            _until_open(work, ServerLog(work.version, work.cluster).here())
+    except PgsteadError as error:
+        raise HostError(f"the cluster is open at its target, but: {error}") from error
+    work.state_file.unlink()
+
+
+def _checked(work: Restore) -> bool:
+    """See the new timeline archived; say whether it is. Raises HostError."""
+    try:
+        if there := archives(work):
             work.live.check()
     except PgsteadError as error:
         raise HostError(f"the cluster is open at its target, but: {error}") from error
-    return archives
+    return there
 
 
 def _move_aside(work: Restore) -> None:
     """Move the directory aside once; the state file says where to, before it happens."""
-    before = _interrupted(work)
+    before = interrupted(work)
     aside = before.get("aside", "")
     if not before:
         aside = f"{work.data}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}" if work.params["mode"] == "aside" else ""
@@ -316,12 +279,9 @@ def _move_aside(work: Restore) -> None:
 
 def _fits(work: Restore) -> None:
     """Refuse to start with settings that are too small: the server would say so only after some time, and end."""
-    binary = f"/usr/lib/postgresql/{work.version}/bin/pg_controldata"
-    code, out, err = work.context.run([*AS_POSTGRES, binary, str(work.data)])
-    if code != 0:
-        raise HostError(f"pg_controldata failed: {err.strip()}")
+    told = controldata(work)
     configuration = Path(f"/etc/postgresql/{work.version}/{work.cluster}/postgresql.conf")
-    faults = too_small(out, parse(configuration.read_text()))
+    faults = too_small(told, parse(configuration.read_text()))
     if faults:
         raise HostError(
             f"{'; '.join(faults)}: declare at least that (postgresql_max_connections, postgresql_settings) and run "
@@ -353,7 +313,7 @@ def _until_open(work: Restore, log: ServerLog) -> None:
 
 def _take_back(work: Restore, *, running: bool) -> str:
     """Put the old directory back, start it if it ran, and say what is there now."""
-    aside = _interrupted(work).get("aside", "")
+    aside = interrupted(work).get("aside", "")
     if not aside or not Path(aside).exists():
         return "The server is down, and its directory is partly restored: mend the reason, then run the restore again"
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from .._core.dump_restore import MARKER, Side, beside, is_beside, setting_values, side
@@ -17,9 +18,20 @@ from .session import LOCK_CLASS, LOCK_RESTORE
 
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 _SIDES = """
-SELECT d.datname, pg_catalog.substr(c.line, %s) FROM pg_catalog.pg_db_role_setting s
+SELECT d.datname, pg_catalog.substr(c.line, %s), d.datallowconn FROM pg_catalog.pg_db_role_setting s
 JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, pg_catalog.unnest(s.setconfig) AS c (line)
 WHERE s.setrole = 0 AND pg_catalog.starts_with(c.line, %s) ORDER BY 1
+"""
+_OPEN = "SELECT FROM pg_catalog.pg_database WHERE datname = %s AND datallowconn"
+# what belongs to one database by its oid, and does not go over to another that takes its name
+_BOUND = """
+SELECT 'subscription ' || s.subname FROM pg_catalog.pg_subscription s
+JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = %s
+UNION ALL SELECT 'logical slot ' || slot_name FROM pg_catalog.pg_replication_slots WHERE database = %s ORDER BY 1
+"""
+_TABLESPACE = """
+SELECT t.spcname FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
+WHERE d.datname = %s AND t.spcname <> 'pg_default'
 """
 _CLOSED = "SELECT datname FROM pg_catalog.pg_database WHERE datconnlimit = 0 ORDER BY 1"
 _SESSIONS = """
@@ -39,11 +51,30 @@ def one_restore_at_a_time(connection: Any) -> Iterator[None]:
 def sides(connection: Any, database: str) -> list[Side]:
     """Return the databases that restores of this one made, and that are not yet in its place."""
     found = rows(connection, _SIDES, (len(MARKER) + 2, f"{MARKER}="))
-    read = [side(name, marker) for name, marker in found]
     # cut off between CREATE DATABASE, which no transaction can hold, and its marker
-    bare = [name for (name,) in rows(connection, _CLOSED) if name not in dict(found)]
+    known = {name for name, _marker, _opened in found}
+    bare = [name for (name,) in rows(connection, _CLOSED) if name not in known]
     unmarked = [Side(name, database, "restoring", "") for name in bare if is_beside(database, "restored", name)]
-    return [*unmarked, *(each for each in read if each and each.of == database)]
+    old_opened = bool(rows(connection, _OPEN, (database,)))
+    made = []
+    for name, marker, opened in found:
+        each = side(name, marker)
+        if each and each.of == database:
+            made.append(replace(each, touched=opened or (each.stage == "swapping" and old_opened)))
+    return [*unmarked, *made]
+
+
+def bound(connection: Any, database: str) -> list[str]:
+    """Return the logical subscriptions and slots of a database: they stay with it, whatever its name."""
+    return [what for (what,) in rows(connection, _BOUND, (database, database))]
+
+
+def refuse_prepared(connection: Any, database: str) -> None:
+    """Raise LockNotAcquired where prepared transactions hold a database: nothing but their end ends them."""
+    prepared = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = %s"
+    if found := [gid for (gid,) in rows(connection, prepared, (database,))]:
+        what = "hold it: COMMIT PREPARED or ROLLBACK PREPARED them, then run again"
+        raise LockNotAcquired(f"database {database}: prepared transactions {', '.join(found)} {what}")
 
 
 def refuse_missing_roles(connection: Any, names: list[str]) -> None:
@@ -62,6 +93,9 @@ def create(connection: Any, made: Side, properties: Mapping[str, Any]) -> None:
         f"TEMPLATE template0 ENCODING {literal(properties['encoding'])}",
         f"LC_COLLATE {literal(properties['collate'])} LC_CTYPE {literal(properties['ctype'])}",
         "CONNECTION LIMIT 0",
+        *(
+            f"TABLESPACE {quote(name)}" for (name,) in rows(connection, _TABLESPACE, (made.of,))
+        ),  # the one that it replaces
     ]
     provider = _PROVIDERS[properties["provider"]]
     if provider != "libc":
@@ -113,8 +147,9 @@ def swap(
     """Put a side database in the place of the other, and return the other's new name, empty where there was none.
 
     Three steps, each of which is whole or not there: nobody may connect any more, nobody is connected any more, and the
-    names change, in one transaction. Raises LockNotAcquired where sessions do not end; everything is then as before. A
-    run that is cut off is taken up by `swap` again, or undone by `put_back`.
+    names change, in one transaction. Raises LockNotAcquired where sessions do not end; the old database is then as before,
+    and the side database waits for the next `swap`, closed. A run that is cut off is taken up in the same way, or undone by
+    `put_back`.
     """
     kept = beside(made.of, "before", now)
     there = bool(rows(connection, "SELECT FROM pg_catalog.pg_database WHERE datname = %s", (made.of,)))
@@ -131,36 +166,39 @@ def swap(
             execute(connection, f"ALTER DATABASE {quote(made.name)} RENAME TO {quote(made.of)}")
             execute(connection, f"ALTER DATABASE {quote(made.of)} RESET {MARKER}")
             execute(connection, f"ALTER DATABASE {quote(made.of)} ALLOW_CONNECTIONS true")
-    except (driver.Error, LockNotAcquired):
+    except (driver.Error, LockNotAcquired) as error:
         if not connection.closed:
-            put_back(connection, made)
+            put_back(connection, made, "unswapped")
+        if isinstance(error, LockNotAcquired):
+            raise LockNotAcquired(
+                f"{error}. {made.name} is whole, and waits: the next run for {made.dump} swaps it in"
+            ) from None
         raise
     return kept if there else ""
 
 
-def put_back(connection: Any, made: Side) -> None:
-    """Undo a swap that did not come to its end: both databases are open again, under the names that they have."""
+def put_back(connection: Any, made: Side, stage: str = "ready") -> None:
+    """Undo a swap that did not come to its end: both databases are open again, under the names that they have; a side database
+    that is `unswapped` stays closed, so that nobody changes it before it is swapped.
+    """
+    opened = (made.of, made.name) if stage == "ready" else (made.of, "")
     with _transaction(connection):
-        mark(connection, Side(made.name, made.of, "ready", made.dump))
-        for (name,) in rows(
-            connection, "SELECT datname FROM pg_catalog.pg_database WHERE datname IN (%s, %s)", (made.of, made.name)
-        ):
+        mark(connection, Side(made.name, made.of, stage, made.dump))
+        there = "SELECT datname FROM pg_catalog.pg_database WHERE datname IN (%s, %s)"
+        for (name,) in rows(connection, there, opened):
             execute(connection, f"ALTER DATABASE {quote(name)} ALLOW_CONNECTIONS true")
 
 
 def _empty(connection: Any, database: str, wait_seconds: float, pause: Callable[[float], None]) -> None:
     """End every session of a database. Raises LockNotAcquired, naming those that stay."""
-    prepared = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = %s"
-    if found := [gid for (gid,) in rows(connection, prepared, (database,))]:
-        what = "hold it: COMMIT PREPARED or ROLLBACK PREPARED them, then run again"
-        raise LockNotAcquired(f"database {database}: prepared transactions {', '.join(found)} {what}")
+    refuse_prepared(connection, database)
     deadline = time.monotonic() + wait_seconds
     while left := rows(connection, _SESSIONS, (database,)):
         if time.monotonic() > deadline:
             named = ", ".join(f"process {pid} of {user} ({name})" for pid, user, name in left)
             raise LockNotAcquired(
                 f"database {database}: {named} did not end within {wait_seconds:g} s, so nothing was swapped and "
-                "everybody may connect again. Pause the pooler, stop what connects, and run again"
+                "everybody may connect again. Stop what connects, and run again"
             )
         for pid, _user, _name in left:
             rows(connection, "SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))
