@@ -27,6 +27,7 @@ options:
     description:
       - V(verified) looks at everything and restores nothing. V(restored) leaves the side database for you.
       - V(swapped) puts it in the place of the old one, which need not exist any more.
+      - A swap of the same dump that was cut off, or that failed for sessions that did not end, is finished without restoring anew.
     type: str
     choices: [verified, restored, swapped]
     default: restored
