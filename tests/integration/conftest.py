@@ -104,7 +104,7 @@ def server(request: pytest.FixtureRequest, packages: Path) -> Iterator[Server]:
         made.command(
             str(made.binaries / "initdb"), "-D", str(made.data), "-A", "trust", "-U", "postgres", "--locale=C", "-N"
         )
-        made.configure("shared_preload_libraries = 'pg_stat_statements, auto_explain'")
+        made.configure("shared_preload_libraries = 'pg_stat_statements, auto_explain'\nmax_prepared_transactions = 5")
         made.control("start")
         yield made
         made.control("-m", "immediate", "stop")

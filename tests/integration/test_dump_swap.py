@@ -13,9 +13,11 @@ import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_restore import Side
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import LockNotAcquired
+from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_work import give
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import dump_restore as sql
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import session
 
+from .conftest import USER
 from .dump_world import DATABASE, World, described, restored
 
 one_major = pytest.mark.parametrize("server", [17], indirect=True)
@@ -104,10 +106,14 @@ def test_a_cut_off_swap_is_finished_without_the_dump(world: World, monkeypatch: 
 @one_major
 def test_a_cut_off_swap_of_another_dump_is_undone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was the wrong one: what is asked for now comes in, and nothing else."""
-    wrong, right = world.facts()["file"], ""
+    wrong = world.facts()["file"]
+    kept = {path.name: path.read_bytes() for path in world.store.iterdir()}
     world.server.run("DELETE FROM log", database=DATABASE)
-    while right in ("", wrong):  # names are by second
-        right = world.facts()["file"]
+    while (right := world.facts()["file"]) == wrong:  # names are by second
+        pass
+    for name, content in kept.items():  # one of an hour is all that retention keeps
+        (world.store / name).write_bytes(content)
+        give(world.store / name, USER)
     made = restored(world, name=wrong).data["restored_as"]
     with session(world.server.target) as connection:
         (side,) = sql.sides(connection, DATABASE)
