@@ -109,6 +109,24 @@ def test_a_hidden_column_that_was_renamed_takes_all_values_with_it(trail: Server
     assert updated == ("UPDATE", "1", {"note": "***", "payment": "***"}, {"note": "***", "payment": "***"})
 
 
+@pytest.mark.parametrize(
+    ("rename", "table", "key"),
+    [
+        ("ALTER TABLE orders RENAME id TO number", "orders", {"number": 7}),
+        ("ALTER TABLE lines RENAME sku TO article", "lines", {"order_id": 7, "article": "a"}),
+    ],
+)
+def test_a_key_that_was_renamed_leaves_whole_rows(trail: Server, rename: str, table: str, key: dict[str, Any]) -> None:
+    """Else, until the next run, nobody could ever say which row an update was of."""
+    trail.run(rename, database="trail")
+    names, values = ", ".join(key), ", ".join(literal(str(value)) for value in key.values())
+    changed = {"orders": "note = 'x'", "lines": "amount = 2"}[table]
+    write(trail, f"INSERT INTO {table} ({names}) VALUES ({values})", f"UPDATE {table} SET {changed}")
+    _inserted, (_operation, _record, old, new) = entries(trail, table)
+    assert (old | key, new | key) == (old, new)
+    assert old != new
+
+
 def test_composite_keys_read_as_rows(trail: Server) -> None:
     values = ["a", "", "with, comma", 'quote"', "back\\slash", "(x)", " space ", "NULL", "ä"]
     for value in values:
@@ -226,6 +244,20 @@ def test_no_session_can_silence_the_triggers_by_a_setting(trail: Server) -> None
     write(trail, "SET session_replication_role = replica; INSERT INTO orders (id) VALUES (1)", user="postgres")
     write(trail, "SET session_replication_role = local; DELETE FROM orders", user="postgres")
     assert [operation for operation, *_ in entries(trail)] == ["INSERT", "DELETE"]
+
+
+def test_no_session_can_round_a_change_away(trail: Server) -> None:
+    trail.run("ALTER TABLE bare ADD x double precision", database="trail")
+    declare(trail, tables=[{"name": "bare"}])
+    write(
+        trail,
+        "INSERT INTO bare (x) VALUES (1000)",
+        "SET extra_float_digits = -15",
+        "UPDATE bare SET x = 1499",
+        "UPDATE bare SET x = 0.1 + 0.2",
+    )
+    found = [(old, new) for operation, _record, old, new in entries(trail, "bare") if operation == "UPDATE"]
+    assert found == [({"x": 1000}, {"x": 1499}), ({"x": 1499}, {"x": 0.30000000000000004})]
 
 
 def test_the_trail_of_a_record_in_order(trail: Server) -> None:

@@ -139,7 +139,20 @@ def test_a_prepared_transaction_is_named_too(db: Database) -> None:
         db.run("ROLLBACK PREPARED 'forgotten'")
 
 
-def test_an_index_that_somebody_is_building_is_waited_for(db: Database) -> None:
+KEEPER = ("CREATE ROLE keeper", "GRANT ALL ON SCHEMA public TO keeper", "ALTER TABLE orders OWNER TO keeper")
+
+
+@pytest.fixture(params=["", "keeper"])
+def role(request: pytest.FixtureRequest, db: Database) -> Iterator[str]:
+    """Nobody else, or an owner who is shown nothing of what others build."""
+    if request.param:
+        db.run(*KEEPER, f'GRANT CREATE, TEMPORARY ON DATABASE "{db.name}" TO keeper')
+    yield request.param
+    if request.param:
+        db.run("DROP OWNED BY keeper CASCADE", "DROP ROLE keeper")
+
+
+def test_an_index_that_somebody_is_building_is_waited_for(db: Database, role: str) -> None:
     def build() -> None:
         with db.session() as cursor:
             cursor.execute("CREATE INDEX CONCURRENTLY mine ON orders (day)")
@@ -153,11 +166,11 @@ def test_an_index_that_somebody_is_building_is_waited_for(db: Database) -> None:
                 time.sleep(0.01)
             limits = replace(HASTY, lock_timeout_ms=5000)
             with pytest.raises(LockNotAcquired, match=r"still building index public\.mine \(process \d+\)"):
-                db.indexes([item], limits=limits, pause=time.sleep, log=lines.append)
+                db.indexes([item], limits=limits, pause=time.sleep, log=lines.append, role=role)
             writer.execute("COMMIT")
     assert lines
     assert lines[0].startswith("pgstead: waits for index public.mine")
-    assert actions(db.indexes([item])) == []
+    assert actions(db.indexes([item], role=role)) == []
 
 
 def test_two_runs_follow_one_another(db: Database) -> None:

@@ -244,6 +244,44 @@ def test_a_view_that_somebody_made_of_it_keeps_columns(shop: Server) -> None:
         declare(shop, [{"name": "late", "state": "absent"}])
 
 
+def test_what_would_go_with_a_view_is_named_instead(shop: Server) -> None:
+    """An application writes through the trigger: without it, it would write past it."""
+    declare(shop, VIEWS)
+    shop.run(
+        "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER instead INSTEAD OF INSERT ON late FOR EACH ROW EXECUTE FUNCTION nothing()",
+        "CREATE RULE quiet AS ON DELETE TO late DO INSTEAD NOTHING",
+        "GRANT SELECT (id) ON late TO onlooker",
+        "ALTER VIEW late ALTER user_id SET DEFAULT 7",
+        database="views",
+    )
+    said = "default of column user_id, rights on column id, rule quiet, trigger instead: take that off before"
+    for check in (True, False):
+        with pytest.raises(
+            SpecError, match=rf"cannot lose or change columns: public\.late is made again, without {said}"
+        ):
+            declare(shop, changed(1, query="SELECT user_id, id FROM orders WHERE status = 'open'"), check=check)
+    more = changed(1, query="SELECT id, user_id, total FROM orders WHERE status = 'open'")
+    assert actions(declare(shop, more)) == [("replace", "open_orders")]
+
+
+def test_purged_views_go_in_an_order_that_works(shop: Server) -> None:
+    chain = [{"name": "a", "query": "SELECT 1 AS one"}, {"name": "b", "query": "SELECT one FROM a"}]
+    declare(shop, [*VIEWS, *chain])
+    shop.run("CREATE VIEW theirs AS SELECT one FROM b", database="views")
+    with pytest.raises(SpecError, match=r"no longer declared.*cannot be dropped: public\.theirs is made of it"):
+        declare(shop, VIEWS, check=True, purge=True)
+    shop.run("DROP VIEW theirs", database="views")
+    assert actions(declare(shop, VIEWS, purge=True)) == [("drop", "b"), ("drop", "a")]
+
+
+def test_a_view_that_is_to_go_is_not_made_again(shop: Server) -> None:
+    declare(shop, VIEWS)
+    again = changed(1, query="SELECT user_id, id FROM orders WHERE status = 'open'")
+    done = declare(shop, [{"name": "late", "state": "absent"}, *again[1:]])
+    assert actions(done) == [("drop", "late"), ("rebuild", "open_orders")]
+
+
 def test_a_column_with_the_name_of_a_declared_view_stays_a_column(shop: Server) -> None:
     """FROM and JOIN are words of functions and operators, too."""
     shop.run("ALTER TABLE orders ADD late interval", database="views")

@@ -80,6 +80,7 @@ ONE = [
         [there("j", comment=OURS), there(NEW), there("i_ccnew", valid=False)],
         ["drop i_ccnew", "rename j > i", f"drop {NEW}"],
     ),
+    ("a constraint by now", want(unique=True), [there("pk", unique=True, comment=OURS, constraint="pk")], []),
     ("somebody else's under another name", want(), [there("j")], BUILT),
     ("of another module under another name", want(), [there("j", comment="managed by pgstead.ops.x")], BUILT),
     ("ours, invalid, under another name", want(), [there("j", comment=OURS, valid=False)], BUILT),

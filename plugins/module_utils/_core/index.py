@@ -283,9 +283,9 @@ def plan_plain(item: Declared, observed: Observed, rules: Rules) -> Plan:
         found = satisfying(item, observed, rules)
     if found is not None:
         return kept(index, found, leftovers, rules)
-    renamed = _renamed(item, observed, leftovers, rules) if mine is None else None
-    if renamed:
-        return renamed
+    elsewhere = _renamed(item, observed, leftovers, rules) if mine is None else None
+    if elsewhere:
+        return elsewhere
     return _built(item, mine, observed, leftovers, rules)
 
 
@@ -362,13 +362,18 @@ def kept(index: Index, found: ObservedIndex, leftovers: tuple[Change, ...], rule
 
 
 def _renamed(item: Declared, observed: Observed, leftovers: tuple[Change, ...], rules: Rules) -> Plan | None:
-    """An index of ours with this definition and another name is not built again."""
+    """An index of ours with this definition and another name is not built again. One that somebody made a constraint of keeps the
+    constraint's name.
+    """
     index, form = item.index, item.form
     assert form
     for other in observed.of(index.table):
         ours = owner_of(other.comment) == rules.owner and not other.parent
         ours = ours and not of_a_run(other.name)
         if ours and other.valid and other.key not in rules.declared and rules.same(other.form, form):
+            if other.bound:
+                what = f"index {index.key} is {other.key} of {other.bound} by now: take it out of the inventory, or give it that name"
+                return Plan(leftovers, warnings=(what,))
             comment = comment_of(index, other, rules)
             step = change("rename", Step(index.table, other.name, index.name, comment=comment))
             before = described(other.name, other.table, other.form, other.comment)

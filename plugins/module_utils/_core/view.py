@@ -8,7 +8,7 @@ transaction: its readers wait for a rename, not for a query.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .errors import Problem
@@ -48,6 +48,7 @@ class ObservedView:
     indexes: tuple[tuple[str, str], ...] = ()  # of a materialised view: (name, definition from USING on, or UNIQUE …)
     dependants: frozenset[QualifiedName] = frozenset()  # views that are made of it
     storage: tuple[str, ...] = ()  # of a materialised view: name=value
+    extras: tuple[str, ...] = ()  # what hangs on it and goes with it: triggers, rules, rights and defaults of columns
 
 
 @dataclass(frozen=True)
@@ -143,12 +144,29 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         mine = observed.views.get(view.name)
         if mine is None or (item.form and not _needs_rebuild(mine, item.form, rules)):
             continue
-        foreign = [name for name in _above(view.name, observed) if name not in named]
-        if foreign:
-            names = ", ".join(str(name) for name in foreign)
-            verb = "be dropped" if item.form is None else "lose or change columns"
-            problems.append(Problem(where, f"cannot {verb}: {names} is made of it, and not declared here"))
+        above = _above(view.name, observed)
+        verb = "be dropped" if item.form is None else "lose or change columns"
+        problems += _held(where, verb, [name for name in above if name not in named])
+        if item.form:
+            again = [mine, *(observed.views[name] for name in above if name in named)]
+            problems += [
+                Problem(
+                    where,
+                    f"cannot {verb}: {each.name} is made again, without {', '.join(each.extras)}: take that off before",
+                )
+                for each in again
+                if each.extras
+            ]
+    purged = {view.name for view in _purged(named, observed, rules)}
+    for name in sorted(purged):
+        others = [above for above in _above(name, observed) if above not in named | purged]
+        problems += _held(f"{name}, which is no longer declared", "be dropped", others)
     return tuple(problems)
+
+
+def _held(where: str, verb: str, others: Sequence[QualifiedName]) -> list[Problem]:
+    names = ", ".join(str(name) for name in others)
+    return [Problem(where, f"cannot {verb}: {names} is made of it, and not declared here")] if others else []
 
 
 def _needs_rebuild(mine: ObservedView, form: ViewForm, rules: Rules) -> bool:
@@ -188,15 +206,20 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
             continue
         mine = observed.views.get(item.view.name)
         if mine and _needs_rebuild(mine, item.form, rules):
-            above = [forms[name] for name in _above(item.view.name, observed) if name in forms]
+            above = [forms[name] for name in _above(item.view.name, observed) if name in forms and forms[name].form]
             plans.append(_rebuilt(item, mine, above, observed))
             rebuilt |= {other.view.name for other in above}
         else:
             plans.append(_one(item, mine, observed, rules))
-    rest = [view for name, view in sorted(observed.views.items()) if name not in forms]
-    if rules.purge:
-        plans += [_dropped(view, "no longer declared") for view in rest if owner_of(view.comment) == OWNER]
+    gone = sorted(_purged(forms, observed, rules), key=lambda view: (len(_above(view.name, observed)), view.name))
+    plans += [_dropped(view, "no longer declared") for view in gone]
     return joined(plans)
+
+
+def _purged(declared: Collection[QualifiedName], observed: Observed, rules: Rules) -> list[ObservedView]:
+    """Return the views of ours that nobody declares any more, where they are to go."""
+    rest = [view for name, view in observed.views.items() if name not in declared]
+    return [view for view in rest if rules.purge and owner_of(view.comment) == OWNER]
 
 
 def _change(action: str, name: QualifiedName, step: Step, mode: Mode = Mode.TRANSACTION, note: str = "") -> Change:

@@ -31,6 +31,8 @@ ALWAYS_THERE = ("at", "schema_name", "table_name", "operation", "login_user", "r
 # the name that a log's reader gives a record, and what is known of the rest
 _TRAIL = tuple(name for name in COLUMNS if name not in ("schema_name", "table_name", "record"))
 SETTINGS = ("search_path=pg_catalog, pg_temp",)
+# a caller's extra_float_digits would round floating point numbers, and changes with them
+_EXACT = (*SETTINGS, "extra_float_digits=1")
 RECORDER_ARGUMENTS = ""
 TRAIL_ARGUMENTS = "schema_name text, table_name text, record text"
 
@@ -39,7 +41,7 @@ def routines(audit: Audit) -> dict[QualifiedName, Routine]:
     """Return the functions of a log."""
     shown = ", ".join(f"{name} {COLUMNS[name]}" for name in _TRAIL)
     return {
-        audit.recorder: Routine("trigger", _recorder(audit.log), SETTINGS, True, "VOLATILE", "plpgsql"),
+        audit.recorder: Routine("trigger", _recorder(audit.log), _EXACT, True, "VOLATILE", "plpgsql"),
         audit.trail: Routine(f"TABLE({shown})", _trail(audit.log), SETTINGS, False, "STABLE", "sql"),
     }
 
@@ -100,7 +102,8 @@ BEGIN
     IF old_row = new_row THEN
         RETURN NULL;
     END IF;
-    IF TG_OP = 'UPDATE' AND TG_ARGV[0] = 'changed' THEN
+    -- a column of the key that has another name by now would leave nobody able to say which row this was: all is kept
+    IF TG_OP = 'UPDATE' AND TG_ARGV[0] = 'changed' AND known ?& keys THEN
         same := ARRAY(
             SELECT name FROM (SELECT jsonb_object_keys(new_row) AS name) AS n WHERE old_row -> name = new_row -> name);
         old_row := old_row - same;

@@ -19,7 +19,7 @@ from .tables import OUTSIDE
 
 _INDEXES = """
 SELECT n.nspname, t.relname, c.relname, pg_catalog.pg_get_indexdef(c.oid), i.indisunique, coalesce(s.spcname, ''),
-       i.indisvalid, coalesce(p.pid, 0), coalesce(k.conname, ''), f.names, i.indisreplident, i.indisclustered,
+       i.indisvalid, coalesce(p.pid, CASE WHEN NOT i.indisvalid THEN b.pid END, 0), coalesce(k.conname, ''), f.names, i.indisreplident, i.indisclustered,
        x.targets, coalesce(d.description, ''), un.nspname, uc.relname, c.reloptions
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
@@ -38,6 +38,9 @@ LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = i.indexrelid
 LEFT JOIN pg_catalog.pg_class uc ON uc.oid = h.inhparent
 LEFT JOIN pg_catalog.pg_namespace un ON un.oid = uc.relnamespace
 LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.index_relid = i.indexrelid
+-- another role's build, of which is seen no more than that it is under way: any invalid index may be its
+CROSS JOIN (SELECT min(pid) AS pid FROM pg_catalog.pg_stat_progress_create_index
+            WHERE datname = pg_catalog.current_database() AND relid IS NULL) b
 WHERE t.relpersistence <> 't' AND t.relkind IN ('r', 'p', 'm') AND """
 _TRIED = """
 SELECT c.relname, n.nspname, t.relname, pg_catalog.pg_get_indexdef(c.oid)

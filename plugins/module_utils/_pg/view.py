@@ -32,7 +32,15 @@ SELECT n.nspname, c.relname, c.relkind = 'm', pg_catalog.pg_get_viewdef(c.oid), 
              FROM pg_catalog.pg_depend e JOIN pg_catalog.pg_rewrite w ON w.oid = e.objid
              JOIN pg_catalog.pg_class v ON v.oid = w.ev_class JOIN pg_catalog.pg_namespace vn ON vn.oid = v.relnamespace
              WHERE e.refclassid = 'pg_catalog.pg_class'::regclass AND e.refobjid = c.oid
-               AND e.classid = 'pg_catalog.pg_rewrite'::regclass AND v.oid <> c.oid)
+               AND e.classid = 'pg_catalog.pg_rewrite'::regclass AND v.oid <> c.oid),
+       ARRAY(SELECT 'trigger ' || tgname FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal
+             UNION ALL SELECT 'rule ' || rulename FROM pg_catalog.pg_rewrite
+             WHERE ev_class = c.oid AND rulename <> '_RETURN'
+             UNION ALL SELECT 'rights on column ' || attname FROM pg_catalog.pg_attribute
+             WHERE attrelid = c.oid AND attacl IS NOT NULL AND NOT attisdropped
+             UNION ALL SELECT 'default of column ' || a.attname FROM pg_catalog.pg_attrdef f
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+             WHERE f.adrelid = c.oid ORDER BY 1)
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
@@ -58,9 +66,8 @@ def read_views(
         text = ("UNIQUE " if index.form.unique else "") + index.form.text
         indexes.setdefault(index.table, []).append((index.name, text))
     found = {}
-    for schema, name, materialized, text, columns, options, owner, comment, populated, grants, above in rows(
-        connection, _VIEWS
-    ):
+    for row in rows(connection, _VIEWS):
+        schema, name, materialized, text, columns, options, owner, comment, populated, grants, above, extras = row
         key = QualifiedName(schema, name)
         own = () if materialized else options_of(options)
         found[key] = ObservedView(
@@ -73,6 +80,7 @@ def read_views(
             tuple(indexes.get(key, ())),
             frozenset(QualifiedName(*parts) for parts in above),
             tuple(sorted(options)) if materialized else (),
+            tuple(extras),
         )
     return found
 
