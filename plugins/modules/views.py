@@ -11,9 +11,10 @@ description:
   - Compares all declared views with the catalogue by definition and options, whatever the order of the list.
   - A view whose columns stay is replaced in place, its options said again. One whose columns change is rebuilt in one
     transaction together with the declared views that are made of it; owners, rights, comments and the indexes of
-    materialised views are kept. A view that somebody else made of it, and nobody declared, is a reason to refuse.
+    materialised views are kept. A view that somebody else made of it, and nobody declared, is a reason to refuse, and so
+    are triggers, rules, and rights or defaults of columns, which would go with a view that is made again.
   - A changed materialised view is filled, with its indexes, under a name of its own, and takes the old one's place in a
-    short transaction.
+    short transaction. One that other declared views are made of is filled in that transaction, and its readers wait.
 options:
   views:
     description: The views.

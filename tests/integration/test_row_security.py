@@ -75,6 +75,25 @@ def test_check_mode_predicts_what_applying_does_and_then_nothing_is_left(shop: S
     assert (again.changed, again.diff, again.warnings) == (False, [], ())
 
 
+def test_partitions_that_can_be_read_past_it_are_named(shop: Server) -> None:
+    """Default privileges give the application rights on every new partition."""
+    declare(shop)
+    shop.run("GRANT SELECT ON parts, parts_1 TO shop_app; GRANT INSERT ON parts_1 TO PUBLIC", database="rows")
+    with connect(place(shop)) as connection:
+        execute(connection, "INSERT INTO parts VALUES (1, '00000000-0000-0000-0000-000000000000', '2026-01-01')")
+        execute(connection, "SET ROLE shop_app")
+        seen = [rows(connection, f"SELECT count(*) FROM {name}")[0][0] for name in ("parts", "parts_1")]
+    assert seen == [0, 1]
+    for check in (True, False):
+        found = declare(shop, check=check)
+        assert [warning.partition(": REVOKE")[0] for warning in found.warnings] == [
+            "row security of public.parts does not hold public, shop_app in its partitions, to which they have rights (parts_1)"
+        ]
+        assert not found.changed
+    shop.run("REVOKE ALL ON parts_1 FROM shop_app, PUBLIC", database="rows")
+    assert declare(shop).warnings == ()
+
+
 def test_a_run_killed_after_any_step_is_continued_with_the_next(shop: Server) -> None:
     def left() -> list[tuple[str, str]]:
         return [(step["action"], step["object"]) for step in declare(shop, check=True).data["plan"]]

@@ -275,6 +275,18 @@ def test_purged_views_go_in_an_order_that_works(shop: Server) -> None:
     assert actions(declare(shop, VIEWS, purge=True)) == [("drop", "b"), ("drop", "a")]
 
 
+def test_a_materialised_view_below_others_takes_its_time(shop: Server) -> None:
+    """What keeps a change of the catalogue short is no limit to a query."""
+    slow = "SELECT id, user_id FROM orders WHERE pg_sleep(0.005) IS NOT NULL"
+    below = {"name": "below", "query": slow, "materialized": True}
+    above = {"name": "above", "query": "SELECT user_id FROM below"}
+    declare(shop, [below, above])
+    again = [{**below, "query": f"{slow} AND id > 1"}, above]
+    done = declare(shop, again, lock_timeout="300ms")
+    assert actions(done) == [("rebuild", "below")]
+    assert ask(shop, "SELECT count(*) FROM above") == [(99,)]
+
+
 def test_a_view_that_is_to_go_is_not_made_again(shop: Server) -> None:
     declare(shop, VIEWS)
     again = changed(1, query="SELECT user_id, id FROM orders WHERE status = 'open'")

@@ -286,4 +286,6 @@ def _rebuilt(item: Declared, mine: ObservedView, above: Sequence[Declared], obse
     if item.view.materialized and mine.form.materialized and not above:
         fill = _change("fill", item.view.name, step, Mode.SCAN)
         return Plan((fill, _change("swap", item.view.name, step)), kept)
-    return Plan((_change("rebuild", item.view.name, step),), kept)
+    filled = ", ".join(str(view.name) for view, _old in pairs if view.materialized)
+    note = f"whoever reads them waits while {filled} is filled" if filled else ""
+    return Plan((_change("rebuild", item.view.name, step, note=note),), kept)

@@ -126,7 +126,8 @@ class RowSecurity:
         again, _more = answers(connection, trials, sql.read_tried, search_path)
         settled = {text: a.text.split("\0")[0] or text for (_table, text), a in zip(pairs, again, strict=True)}
         self.rules = core.Rules(self.purge, settled)
-        return (*warnings, *self.indexes.settle(connection, search_path))
+        past = sql.open_partitions(connection, [one.table for one in self.declared if one.present])
+        return (*warnings, *past, *self.indexes.settle(connection, search_path))
 
     def _slow(self, connection: Any, names: Sequence[str], texts: Sequence[tuple[str, ...]]) -> list[Problem]:
         """Refuse what would be computed anew for every row although it is the same for all."""

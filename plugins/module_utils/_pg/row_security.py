@@ -53,6 +53,21 @@ JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 JOIN pg_catalog.pg_roles o ON o.oid = t.relowner
 WHERE r.rolname = ANY(%s) AND (n.nspname, t.relname) IN (SELECT unnest(%s::text[]), unnest(%s::text[]))
 """
+# by its own name, a partition is held by its own row security only
+_PAST = """
+SELECT n.nspname, t.relname, array_agg(DISTINCT coalesce(g.rolname::text, 'public') ORDER BY coalesce(g.rolname::text, 'public')),
+       array_agg(DISTINCT p.oid::pg_catalog.regclass::text ORDER BY p.oid::pg_catalog.regclass::text)
+FROM pg_catalog.pg_class t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+CROSS JOIN LATERAL pg_catalog.pg_partition_tree(t.oid) q
+JOIN pg_catalog.pg_class p ON p.oid = q.relid AND p.oid <> t.oid AND NOT p.relrowsecurity
+CROSS JOIN LATERAL pg_catalog.aclexplode(p.relacl) x
+LEFT JOIN pg_catalog.pg_roles g ON g.oid = x.grantee
+WHERE t.relkind = 'p' AND (n.nspname, t.relname) IN (SELECT unnest(%s::text[]), unnest(%s::text[]))
+  AND x.grantee <> p.relowner AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+  AND NOT coalesce(g.rolsuper OR g.rolbypassrls, false)
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
 _ROLES = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)"
 _STABLE = """
 SELECT n.nspname, p.proname FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -106,6 +121,16 @@ def read_types(connection: Any, tables: Sequence[QualifiedName]) -> dict[tuple[Q
         (QualifiedName(schema, table), column): (number, kind)
         for schema, table, column, number, kind in rows(connection, _TYPES, names)
     }
+
+
+def open_partitions(connection: Any, tables: Sequence[QualifiedName]) -> tuple[str, ...]:
+    """Say which partitions of protected tables can be had past that by their own names, and by whom."""
+    names = ([table.schema for table in tables], [table.name for table in tables])
+    return tuple(
+        f"row security of {schema}.{table} does not hold {', '.join(roles)} in its partitions, to which they have rights "
+        f"({', '.join(partitions[:3])}{', …' if len(partitions) > 3 else ''}): REVOKE ALL on them; access through {table} needs none"
+        for schema, table, roles, partitions in rows(connection, _PAST, names)
+    )
 
 
 def missing_roles(connection: Any, roles: Sequence[str]) -> tuple[str, ...]:

@@ -269,6 +269,8 @@ def _index(name: str, definition: str, table: QualifiedName) -> str:
 
 def _rebuilt(step: Step) -> tuple[str, ...]:
     statements = [f"DROP {_kind(materialized=view.form.materialized)} {view.name.sql}" for view in step.gone]
+    if any(view.materialized for view, _old in step.made):
+        statements.append("SET LOCAL statement_timeout = 0")  # it is filled in here, and takes what it takes
     for view, old in step.made:
         statements.append(_create(view, view.name))
         if old:
