@@ -47,15 +47,17 @@ class PoolerApplier:
 
     def decide(self) -> list[tuple[Mapping[str, Any], str]]:
         """Return (process, start | reload | restart | "") for each process."""
-        shared = bool(differing(self.wanted()[len(self.processes) :]))
+        wanted = self.wanted()
+        shared = bool(differing(wanted[len(self.processes) :]))
         verdicts = []
-        for process in self.processes:
+        for process, own in zip(self.processes, wanted, strict=False):  # theirs come first
             if not service.is_active(self.context.run, process["unit"]):
                 verdicts.append((process, "start"))
                 continue
             in_force = pooler_admin.show_config(self._running(process))
             different = mismatches(process["content"], in_force)
-            outdated = shared or self._loaded(process) != self._fingerprint(process)
+            # what SHOW CONFIG does not show, as databases, may have been written, and read, by hand
+            outdated = shared or bool(differing([own])) or self._loaded(process) != self._fingerprint(process)
             action = (
                 "restart"
                 if needs_restart(different) or self._deaf(process)
@@ -77,12 +79,22 @@ class PoolerApplier:
         if changed:
             for process in self.processes:
                 self._prove(process)
-        if retired:  # they hold the port
-            service.control(self.context.run, "stop", *retired)
-            service.control(self.context.run, "disable", *retired)
         write(Wanted(POOLER_MARKER, ""))
+        self._into_force(verdicts, changed, retired)
+        if retired:
+            service.control(self.context.run, "disable", *retired)
+        if disabled:
+            service.control(self.context.run, "enable", *disabled)
+        return Outcome(True, {"actions": self.actions}, shown)
+
+    def _into_force(
+        self, verdicts: Sequence[tuple[Mapping[str, Any], str]], changed: Sequence[Wanted], retired: Sequence[str]
+    ) -> None:
         before = {file.path: look(file.path) for file in self.wanted()}
+        served = [unit for unit in retired if service.is_active(self.context.run, unit)]
         try:
+            if retired:  # they hold the port
+                service.control(self.context.run, "stop", *retired)
             for file in changed:
                 write(file)
             for process, action in verdicts:
@@ -90,10 +102,9 @@ class PoolerApplier:
         except (ConfigurationRefused, HostError, ConnectionFailed) as error:
             restore(before)
             self._take_back()
+            if served:
+                service.control(self.context.run, "start", *served)
             raise ConfigurationRefused(f"{error} — the previous files are back") from error
-        if disabled:
-            service.control(self.context.run, "enable", *disabled)
-        return Outcome(True, {"actions": self.actions}, shown)
 
     def _retired(self) -> list[str]:
         """Return units of PgBouncer that run or would start, though the inventory has another number of processes."""
@@ -177,7 +188,9 @@ class PoolerApplier:
 
     def _take_back(self) -> None:
         for process in self.processes:
+            (LOADED / process["unit"]).unlink(missing_ok=True)  # whatever it has read, the next run has it read again
             if look(Path(process["path"])).content is None:
+                service.control(self.context.run, "stop", process["unit"])
                 continue  # there was no earlier configuration to serve with
             restarted = any(action.endswith(process["unit"]) and "reload" not in action for action in self.actions)
             if service.is_active(self.context.run, process["unit"]) and not restarted:

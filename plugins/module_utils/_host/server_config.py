@@ -65,7 +65,7 @@ class Applier:
         if not service.is_active(self.context.run, self.unit):
             return Outcome(True, self._data(changed, ("start",), ()), diff(self.wanted()))
         state = serving.read(Target("/var/run/postgresql", self._running_port()))
-        waiting = tuple(sorted({*state.pending, *needs_restart(changed, self.version)}))
+        waiting = tuple(sorted({*state.ours, *needs_restart(changed, self.version)}))
         restart = (bool(waiting) and self.restart_policy != "never") or (
             bool(files) and self.restart_policy == "always"
         )
@@ -85,7 +85,7 @@ class Applier:
         active = service.is_active(self.context.run, self.unit)
         pending_files = differing(self.wanted())
         if active and not pending_files:
-            state = serving.read(Target("/var/run/postgresql", running_port))
+            state = self._reached(running_port)
             if not self._stale(state.loaded) and not state.errors and not self._restart_due(state, False):
                 return Outcome(False, self._data(changed, (), state.pending), (), self._warnings(state, state.pending))
         try:
@@ -103,7 +103,7 @@ class Applier:
             self._control("start")
             return self._checked(serving.read(self.target))
         self.actions.append("reload")
-        state = self._checked(serving.reload(Target("/var/run/postgresql", running_port)))
+        state = self._checked(self._reloaded(running_port))
         if self._restart_due(state, files_changed):
             self._control("restart")
             state = self._checked(serving.read(self.target))
@@ -111,8 +111,8 @@ class Applier:
 
     def _restart_due(self, state: serving.Serving, files_changed: bool) -> bool:
         if self.restart_policy == "always":
-            return files_changed or bool(state.pending)
-        return self.restart_policy == "needed" and bool(state.pending)
+            return files_changed or bool(state.ours)
+        return self.restart_policy == "needed" and bool(state.ours)
 
     def _checked(self, state: serving.Serving) -> serving.Serving:
         if state.errors:
@@ -123,28 +123,44 @@ class Applier:
         self.actions.append(verb)
         try:
             service.control(self.context.run, verb, self.unit)
-            self._wait()
+            self._wait(self.target, START_SECONDS)
         except (HostError, ConnectionFailed) as error:
             raise HostError(f"{error} | {self._startup_log()}") from error
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+    def _wait(self, target: Target, seconds: float) -> serving.Serving:
+        deadline = time.monotonic() + seconds
         while True:
             try:
-                serving.read(self.target)
+                return serving.read(target)
             except ConnectionFailed:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
-            else:
-                return
+
+    def _reached(self, port: int) -> serving.Serving:
+        """Read what a running server says; one that lets us in no more, by rules of an earlier run, reads its files again."""
+        try:
+            return serving.read(Target("/var/run/postgresql", port))
+        except ConnectionFailed:
+            return self._signalled(port)
+
+    def _reloaded(self, port: int) -> serving.Serving:
+        """Have the server read its files: by a signal where it lets us in no more, so that rules can be taken back."""
+        try:
+            return serving.reload(Target("/var/run/postgresql", port))
+        except ConnectionFailed:
+            return self._signalled(port)
+
+    def _signalled(self, port: int) -> serving.Serving:
+        service.control(self.context.run, "reload", self.unit)
+        return self._wait(Target("/var/run/postgresql", port), serving.RELOAD_SECONDS)
 
     def _take_back(self, before: Mapping[Path, Found], was_active: bool) -> str:
         restore(before)
         if not was_active:
             return "the files are as they were, the server had not been running"
         if service.is_active(self.context.run, self.unit):
-            serving.reload(Target("/var/run/postgresql", self._running_port()))
+            self._reloaded(self._running_port())
         else:
             service.control(self.context.run, "restart", self.unit)
             serving.read(Target("/var/run/postgresql", self._running_port()))

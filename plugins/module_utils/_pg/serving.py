@@ -45,6 +45,12 @@ class Serving:
     pending: tuple[str, ...]
     overridden: Mapping[str, tuple[str, str | None]]
 
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """What of it waits for a restart by our files: what somebody set by ALTER SYSTEM is theirs to bring into force."""
+        theirs = {name.lower() for name in self.overridden}
+        return tuple(name for name in self.pending if name.lower() not in theirs)
+
 
 def read(target: Target) -> Serving:
     """Read the server's own view of its configuration. Raises ConnectionFailed."""

@@ -1,0 +1,125 @@
+"""Appliers that take back: the server's by a signal where it lets nobody in, the pooler's with the units that it retired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import (
+    ConfigurationRefused,
+    ConnectionFailed,
+    HostError,
+)
+from ansible_collections.pgstead.ops.plugins.module_utils._host import pooler_config, server_config
+from ansible_collections.pgstead.ops.plugins.module_utils._host.pooler_config import PoolerApplier
+from ansible_collections.pgstead.ops.plugins.module_utils._host.server_config import NAMES, Applier
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.serving import Serving
+from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context
+
+UNIT = "pgbouncer@1.service"
+
+
+class Units:
+    """systemd as far as it is asked: which units run, and what was done with them."""
+
+    def __init__(self, *running: str) -> None:
+        self.running, self.asked = set(running), list[str]()
+
+    def run(self, argv: Sequence[str]) -> tuple[int, str, str]:
+        words = list(argv)
+        if words[:2] == ["systemctl", "is-active"]:
+            return (0 if words[-1] in self.running else 3), "", ""
+        if words[:2] == ["systemctl", "is-enabled"]:
+            return 0, "", ""
+        if words[:2] == ["systemctl", "list-units"]:
+            return 0, "".join(f"{unit} loaded\n" for unit in sorted({*self.running, UNIT})), ""
+        if words[0] == "systemctl" and words[1] != "daemon-reload":
+            self.asked.append(" ".join(words[1:]))
+            for unit in words[2:]:
+                (self.running.discard if words[1] == "stop" else self.running.add)(unit)
+        return 0, "", ""
+
+
+SERVING = Serving(1.0, (), ("max_connections", "Shared_Buffers"), {"shared_buffers": ("500GB", "1GB")})
+
+
+@pytest.mark.parametrize(("policy", "pending", "due"), [
+    ("needed", ("max_connections",), True),
+    ("needed", ("shared_buffers",), False),
+    ("always", ("shared_buffers",), False),
+    ("never", ("max_connections",), False),
+])  # fmt: skip
+def test_somebodys_alter_system_restarts_nothing(policy: str, pending: tuple[str, ...], due: bool) -> None:
+    applier = Applier(Context(Units().run, False), 17, "main", 5432, policy, dict.fromkeys(NAMES, ""))
+    assert applier._restart_due(Serving(1.0, (), pending, SERVING.overridden), False) is due
+    assert SERVING.ours == ("max_connections",)
+
+
+def test_rules_that_let_nobody_in_are_taken_back_by_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    units, answers = Units("postgresql@17-main"), [ConnectionFailed("no pg_hba.conf entry"), SERVING]
+
+    def closed(_target: Any) -> Serving:
+        raise ConnectionFailed("no pg_hba.conf entry")
+
+    def read(_target: Any) -> Serving:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(server_config.serving, "reload", closed)
+    monkeypatch.setattr(server_config.serving, "read", read)
+    applier = Applier(Context(units.run, False), 17, "main", 5432, "needed", dict.fromkeys(NAMES, ""))
+    assert applier._reloaded(5432) == SERVING
+    assert units.asked == ["reload postgresql@17-main"]
+    answers[:] = [ConnectionFailed("no pg_hba.conf entry"), SERVING]
+    assert applier._reached(5432) == SERVING
+
+
+@pytest.fixture
+def pooler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PoolerApplier:
+    """A pooler that is to run as two processes, and runs as one by another name."""
+    monkeypatch.setattr(pooler_config, "LOADED", tmp_path / "loaded")
+    monkeypatch.setattr(pooler_config, "USER", "root")
+    monkeypatch.setattr(pooler_config, "POOLER_MARKER", tmp_path / "marker")
+    monkeypatch.setattr(PoolerApplier, "_prove", lambda _self, _process: None)
+    processes = [
+        {"unit": f"pgbouncer@{number}.service", "path": str(tmp_path / f"{number}.ini"), "content": "[pgbouncer]\n"}
+        for number in (1, 2)
+    ]
+    units = Units("pgbouncer.service")
+    return PoolerApplier(Context(units.run, False), processes, {}, 6432, (1, 23))
+
+
+def test_a_pooler_that_does_not_start_as_several_serves_on_as_one(
+    pooler: PoolerApplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_self: PoolerApplier, process: Any) -> None:
+        raise HostError(f"{process['unit']} does not answer")
+
+    monkeypatch.setattr(PoolerApplier, "_verify", refused)
+    units = pooler.context.run.__self__  # type: ignore[attr-defined]
+    with pytest.raises(ConfigurationRefused, match="the previous files are back"):
+        pooler.apply()
+    assert units.running == {"pgbouncer.service"}
+    assert not any("disable" in line for line in units.asked)
+    assert not Path(pooler.processes[0]["path"]).exists()
+
+
+def test_a_file_that_somebody_changed_is_read_again(pooler: PoolerApplier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SHOW CONFIG does not show databases: the file tells that what is in force may be another's."""
+    units = pooler.context.run.__self__  # type: ignore[attr-defined]
+    units.running = {process["unit"] for process in pooler.processes}
+    monkeypatch.setattr(PoolerApplier, "_running", lambda _self, _process: None)
+    monkeypatch.setattr(PoolerApplier, "_deaf", lambda _self, _process: False)
+    monkeypatch.setattr(pooler_config.pooler_admin, "show_config", lambda _console: {})
+    for file in pooler.wanted():
+        pooler_config.write(file)
+    for process in pooler.processes:
+        pooler_config.write(pooler_config.Wanted(pooler_config.LOADED / process["unit"], pooler._fingerprint(process)))
+    assert [action for _process, action in pooler.decide()] == ["", ""]
+    Path(pooler.processes[1]["path"]).write_text("[databases]\nshop = host=elsewhere\n[pgbouncer]\n")
+    assert [action for _process, action in pooler.decide()] == ["", "reload"]
