@@ -51,7 +51,9 @@ def run(argument_spec: Mapping[str, Any], job: Job) -> None:
         argv: Sequence[str], environment: Mapping[str, str] | None = None, directory: str | None = None
     ) -> tuple[int, str, str]:
         words = {"LC_ALL": "C.UTF-8", "LANGUAGE": "C", **(environment or {})}
-        code, out, err = module.run_command(list(argv), environ_update=words, cwd=directory, use_unsafe_shell=False)
+        # every word is meant as it is, also what pgBackRest hands on to a shell
+        told: dict[str, Any] = {"use_unsafe_shell": False, "expand_user_and_vars": False}
+        code, out, err = module.run_command(list(argv), environ_update=words, cwd=directory, **told)
         return code, out, err
 
     try:

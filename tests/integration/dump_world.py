@@ -19,6 +19,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._agent.run import beco
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.supervise import within
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config
 from ansible_collections.pgstead.ops.plugins.module_utils._core.job import Verdict
+from ansible_collections.pgstead.ops.plugins.module_utils._host import poolers
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_programs import Programs
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_work import give
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import connect, rows
@@ -187,6 +188,7 @@ def world(server: Server) -> Iterator[World]:
     config.chmod(0o640)
     shutil.chown(config, group=place.stat().st_gid)
     made = World(server, place, key(place / "identity"), frozenset(listed(server)))
+    shared, poolers.WAITING = poolers.WAITING, place / "paused"  # other majors' tests run beside
     server.run("CREATE ROLE dump_owner", "CREATE ROLE dump_reader LOGIN", f'CREATE DATABASE "{DATABASE}"')
     try:
         server.run(SETUP, database=DATABASE)
@@ -195,6 +197,7 @@ def world(server: Server) -> Iterator[World]:
     finally:
         for name in made.databases():
             server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
+        poolers.WAITING = shared
         server.run("DROP ROLE dump_owner, dump_reader")
         shutil.rmtree(place)
 

@@ -254,7 +254,7 @@ def test_no_session_can_round_a_change_away(trail: Server) -> None:
         "INSERT INTO bare (x) VALUES (1000)",
         "SET extra_float_digits = -15",
         "UPDATE bare SET x = 1499",
-        "UPDATE bare SET x = 0.1 + 0.2",
+        "UPDATE bare SET x = 0.1::float8 + 0.2::float8",
     )
     found = [(old, new) for operation, _record, old, new in entries(trail, "bare") if operation == "UPDATE"]
     assert found == [({"x": 1000}, {"x": 1499}), ({"x": 1499}, {"x": 0.30000000000000004})]

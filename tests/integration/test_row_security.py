@@ -87,7 +87,7 @@ def test_partitions_that_can_be_read_past_it_are_named(shop: Server) -> None:
     for check in (True, False):
         found = declare(shop, check=check)
         assert [warning.partition(": REVOKE")[0] for warning in found.warnings] == [
-            "row security of public.parts does not hold public, shop_app in its partitions, to which they have rights (parts_1)"
+            "row security of public.parts does not hold public, shop_app in its partitions, to which they have rights (public.parts_1)"
         ]
         assert not found.changed
     shop.run("REVOKE ALL ON parts_1 FROM shop_app, PUBLIC", database="rows")

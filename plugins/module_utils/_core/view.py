@@ -135,6 +135,7 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
     """Return what stands in the way: another relation of the name, or somebody else's view made of this one."""
     problems = []
     named = {item.view.name for item in declared}
+    made = {item.view.name for item in declared if item.form}
     for item in declared:
         view, where = item.view, f"{item.view.position} ({item.view.name})"
         other = observed.tables.get(view.name)
@@ -148,7 +149,7 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         verb = "be dropped" if item.form is None else "lose or change columns"
         problems += _held(where, verb, [name for name in above if name not in named])
         if item.form:
-            again = [mine, *(observed.views[name] for name in above if name in named)]
+            again = [mine, *(observed.views[name] for name in above if name in made)]
             problems += [
                 Problem(
                     where,

@@ -173,7 +173,7 @@ def _keyring(work: Path) -> Iterator[Path]:
     """
     if os.geteuid() == 0:
         KEYS.mkdir(mode=0o700, exist_ok=True)
-        with working_directory(KEYS, "root") as home:
+        with working_directory(KEYS, "root", says_full=False) as home:
             yield home
     else:
         home = work / "gnupg"

@@ -72,7 +72,12 @@ class Programs:
         """Write a text for a program of `user`."""
         with (
             self.writing(),
-            os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as target,
+            os.fdopen(
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600),
+                "w",
+                encoding="utf-8",
+                errors="surrogateescape",
+            ) as target,
         ):
             target.write(text)
 

@@ -251,7 +251,7 @@ def _filled(
         programs.write(listing, "".join(f"{path}\n" for path in packed))
         programs.run(["zstd", "-d", "-q", "--rm", f"--filelist={listing}"])
     program = str(binaries / "pg_restore")
-    contents = programs.run([program, "--list", str(dump)]).decode()
+    contents = programs.run([program, "--list", str(dump)]).decode(errors="surrogateescape")  # names as they are
     # one would hold on to the side database, and could take another's place at the publisher
     options = ["--exit-on-error", "--no-subscriptions", f"--jobs={request.jobs}"]
     if some:

@@ -22,8 +22,9 @@ FULL_BYTES = 64 * MB
 
 
 @contextmanager
-def working_directory(parent: Path, user: str) -> Iterator[Path]:
-    """Yield a new directory in `parent`, which only `user` (and root) can enter. What killed runs left is removed first.
+def working_directory(parent: Path, user: str, *, says_full: bool = True) -> Iterator[Path]:
+    """Yield a new directory in `parent`, which only `user` (and root) can enter. What killed runs left is removed first. Errors
+    then say that the disk is full, where it is.
 
     Raises HostError where the parent is missing, or open to others.
     """
@@ -47,9 +48,10 @@ def working_directory(parent: Path, user: str) -> Iterator[Path]:
         give(made, user)
         yield made
     except HostError as error:
-        raise HostError(f"{error}{_shortage(parent)}", error.data) from error
+        raise HostError(f"{error}{_shortage(parent) if says_full else ''}", error.data) from error
     except OSError as error:
-        raise HostError(f"{error.filename or made}: {error.strerror}{_shortage(parent)}") from error
+        shortage = _shortage(parent) if says_full else ""
+        raise HostError(f"{error.filename or made}: {error.strerror}{shortage}") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
         os.close(held)

@@ -188,7 +188,10 @@ class PoolerApplier:
 
     def _take_back(self) -> None:
         for process in self.processes:
-            (LOADED / process["unit"]).unlink(missing_ok=True)  # whatever it has read, the next run has it read again
+            if any(action.endswith(process["unit"]) for action in self.actions):
+                (LOADED / process["unit"]).unlink(
+                    missing_ok=True
+                )  # whatever it has read, the next run has it read again
             if look(Path(process["path"])).content is None:
                 service.control(self.context.run, "stop", process["unit"])
                 continue  # there was no earlier configuration to serve with

@@ -56,7 +56,7 @@ def resume_left() -> None:
         with lock(path) as holder:
             if holder is None:
                 _resume("" if path.name == _ALL else unquote(path.name.removeprefix(_ONE)))
-                path.unlink()
+                path.unlink(missing_ok=True)
 
 
 @contextmanager
