@@ -59,7 +59,7 @@ def test_somebodys_alter_system_restarts_nothing(policy: str, pending: tuple[str
 
 
 def test_rules_that_let_nobody_in_are_taken_back_by_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    units, answers = Units("postgresql@17-main"), [ConnectionFailed("no pg_hba.conf entry"), SERVING]
+    units, answers = Units("postgresql@17-main"), list[Serving | Exception]()
 
     def closed(_target: Any) -> Serving:
         raise ConnectionFailed("no pg_hba.conf entry")
@@ -73,6 +73,7 @@ def test_rules_that_let_nobody_in_are_taken_back_by_a_signal(monkeypatch: pytest
     monkeypatch.setattr(server_config.serving, "reload", closed)
     monkeypatch.setattr(server_config.serving, "read", read)
     applier = Applier(Context(units.run, False), 17, "main", 5432, "needed", dict.fromkeys(NAMES, ""))
+    answers[:] = [ConnectionFailed("no pg_hba.conf entry"), SERVING]
     assert applier._reloaded(5432) == SERVING
     assert units.asked == ["reload postgresql@17-main"]
     answers[:] = [ConnectionFailed("no pg_hba.conf entry"), SERVING]
