@@ -372,7 +372,7 @@ def _renamed(item: Declared, observed: Observed, leftovers: tuple[Change, ...], 
         ours = ours and not of_a_run(other.name)
         if ours and other.valid and other.key not in rules.declared and rules.same(other.form, form):
             if other.constraint:
-                what = f"index {index.key} is {other.key} of {other.bound} by now: take it out of the inventory, or give it that name"
+                what = f"index {index.name} is {other.key} of {other.bound} by now: take it out of the inventory, or give it that name"
                 return Plan(leftovers, warnings=(what,))
             comment = comment_of(index, other, rules)
             step = change("rename", Step(index.table, other.name, index.name, comment=comment))
