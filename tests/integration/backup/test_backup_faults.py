@@ -97,6 +97,18 @@ def test_wal_that_cannot_be_read_is_not_the_end_of_the_wal(world: World) -> None
         assert why_it_ended(second.log()).startswith("the archive could not be read, 3 times: ERROR: [")
 
 
+def test_wal_comes_from_the_repository_that_is_restored(world: World) -> None:
+    """Its archive has lost its end; the other one's has not, and would hide that."""
+    world.server.run("INSERT INTO canary VALUES ('last')")
+    last = world.archive()
+    (segment,) = world.files("near", f"archive/{STANZA}/{MAJOR}-1/*/{last}-*")
+    with gone(segment), restored(world) as second:
+        wanted, backup = world.choose(NEAR, "latest")
+        second.fetch(backup, wanted)
+        assert second.start()
+        assert "last" not in second.rows()
+
+
 def test_an_archive_that_lost_its_end_is_found(world: World) -> None:
     last = world.archive()
     (segment,) = world.files("near", f"archive/{STANZA}/{MAJOR}-1/*/{last}-*")
