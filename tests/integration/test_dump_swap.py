@@ -194,6 +194,23 @@ def described_by_anybody(world: World) -> None:
 
 
 @one_major
+def test_a_cut_off_swap_that_prepared_transactions_hold_is_undone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who ends them must be let into the database."""
+    world.facts()
+    restored(world)
+    with session(world.server.target) as connection:
+        (side,) = sql.sides(connection, DATABASE)
+    world.server.run("BEGIN; INSERT INTO log VALUES ('2025-01-02', 'x'); PREPARE TRANSACTION 'half'", database=DATABASE)
+    assert swapped_until(world, side, 5, monkeypatch)
+    with pytest.raises(LockNotAcquired, match="prepared transactions half hold it"):
+        restored(world, state="swapped")
+    world.server.run("ROLLBACK PREPARED 'half'", database=DATABASE)
+    assert restored(world, state="swapped").data["integrity"] == "verified before"
+
+
+@one_major
 def test_half_a_side_database_is_dropped_by_the_next_run(world: World) -> None:
     world.facts()
     with session(world.server.target) as connection:

@@ -81,7 +81,12 @@ def test_rules_that_let_nobody_in_are_taken_back_by_a_signal(monkeypatch: pytest
 
 
 @pytest.fixture
-def pooler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PoolerApplier:
+def units() -> Units:
+    return Units("pgbouncer.service")
+
+
+@pytest.fixture
+def pooler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, units: Units) -> PoolerApplier:
     """A pooler that is to run as two processes, and runs as one by another name."""
     monkeypatch.setattr(pooler_config, "LOADED", tmp_path / "loaded")
     monkeypatch.setattr(pooler_config, "USER", "root")
@@ -91,18 +96,16 @@ def pooler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PoolerApplier:
         {"unit": f"pgbouncer@{number}.service", "path": str(tmp_path / f"{number}.ini"), "content": "[pgbouncer]\n"}
         for number in (1, 2)
     ]
-    units = Units("pgbouncer.service")
     return PoolerApplier(Context(units.run, False), processes, {}, 6432, (1, 23))
 
 
 def test_a_pooler_that_does_not_start_as_several_serves_on_as_one(
-    pooler: PoolerApplier, monkeypatch: pytest.MonkeyPatch
+    pooler: PoolerApplier, units: Units, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(_self: PoolerApplier, process: Any) -> None:
         raise HostError(f"{process['unit']} does not answer")
 
     monkeypatch.setattr(PoolerApplier, "_verify", refused)
-    units = pooler.context.run.__self__  # type: ignore[attr-defined]
     with pytest.raises(ConfigurationRefused, match="the previous files are back"):
         pooler.apply()
     assert units.running == {"pgbouncer.service"}
@@ -110,9 +113,10 @@ def test_a_pooler_that_does_not_start_as_several_serves_on_as_one(
     assert not Path(pooler.processes[0]["path"]).exists()
 
 
-def test_a_file_that_somebody_changed_is_read_again(pooler: PoolerApplier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_somebody_changed_is_read_again(
+    pooler: PoolerApplier, units: Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SHOW CONFIG does not show databases: the file tells that what is in force may be another's."""
-    units = pooler.context.run.__self__  # type: ignore[attr-defined]
     units.running = {process["unit"] for process in pooler.processes}
     monkeypatch.setattr(PoolerApplier, "_running", lambda _self, _process: None)
     monkeypatch.setattr(PoolerApplier, "_deaf", lambda _self, _process: False)

@@ -18,6 +18,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._host import poolers, 
 from ansible_collections.pgstead.ops.plugins.module_utils._host.pgbackrest import PgBackRest
 from ansible_collections.pgstead.ops.plugins.module_utils._host.restore_wal import keep_unarchived
 from ansible_collections.pgstead.ops.plugins.module_utils._host.restore_work import Restore, served
+from ansible_collections.pgstead.ops.plugins.module_utils._host.server_log import ServerLog
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context
 
 SEGMENT = "000000010000000000000005"
@@ -65,28 +66,32 @@ def ready(work: Restore, *names: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "kind", "running", "said"),
+    ("told", "running", "said"),
     [
-        ({}, "time", True, f"1 segments of WAL, from {SEGMENT} on, .* would be lost: mend archiving.*runs again"),
-        ({"overwrite": True}, "time", True, "mend archiving"),  # who replaces a running server knows nothing of it
-        ({}, "time", False, "start it so that it archives"),
-        ({"overwrite": True}, "time", False, ""),
-        ({"mode": "aside"}, "latest", True, "mend archiving"),
-        ({"mode": "aside"}, "latest", False, "start it so that it archives"),
-        ({"mode": "aside"}, "time", True, ""),  # they are kept
-        ({"mode": "aside", "repository_time": "2026-03-15 00:00:00+00"}, "latest", True, ""),
+        ({"type": "time"}, True, f"1 segments of WAL, from {SEGMENT} on, .* would be lost: mend archiving.*runs again"),
+        (
+            {"overwrite": True, "type": "time"},
+            True,
+            "mend archiving",
+        ),  # who replaces a running server knows nothing of it
+        ({"type": "time"}, False, "start it so that it archives"),
+        ({"overwrite": True, "type": "time"}, False, ""),
+        ({"mode": "aside", "type": "latest"}, True, "mend archiving"),
+        ({"mode": "aside", "type": "latest"}, False, "start it so that it archives"),
+        ({"mode": "aside", "type": "time"}, True, ""),  # they are kept
+        ({"mode": "aside", "repository_time": "2026-03-15 00:00:00+00", "type": "latest"}, True, ""),
     ],
 )
-def test_wal_that_is_in_no_repository(  # noqa: PLR0917 - a table's columns
-    work: Restore, host: Host, told: dict[str, Any], kind: str, running: bool, said: str
+def test_wal_that_is_in_no_repository(
+    work: Restore, host: Host, told: dict[str, Any], running: bool, said: str
 ) -> None:
     ready(work, SEGMENT, "00000002.history")
     changed = Restore(work.context, {**work.params, **told}, work.engine, work.live)
     if not said:
-        keep_unarchived(changed, Target(kind), running=running)
+        keep_unarchived(changed, Target(changed.params["type"]), running=running)
         return
     with pytest.raises(HostError, match=said):
-        keep_unarchived(changed, Target(kind), running=running)
+        keep_unarchived(changed, Target(changed.params["type"]), running=running)
     assert any("systemctl start postgresql@17-main" in line for line in host.asked) is running
 
 
@@ -173,10 +178,10 @@ def test_what_was_cut_off_after_the_server_was_open_is_finished(
 def test_a_server_that_ends_while_it_is_started_says_why(
     work: Restore, host: Host, lines: list[str], said: str
 ) -> None:
-    class Log:
+    class Log(ServerLog):
         def lines(self) -> list[str]:
             return lines
 
     host.starts = False
     with pytest.raises(HostError, match=said):
-        restore._recover(work, Log())  # type: ignore[arg-type]
+        restore._recover(work, Log(17, "main"))

@@ -122,8 +122,9 @@ def _push_forgotten(found: PgBackRest) -> None:
         found.push(path)
     there = {name for held in found.info().held if held.archive for name in found.arrivals(held.key, held.archive)}
     for path in sorted(wal.glob(f"archive_status/{histories[-1].stem}*.done")):
-        if path.stem not in there and of_archiver(path.stem) == path.stem:
-            found.push(wal / path.stem)
+        segment = wal / path.stem
+        if segment.name not in there and of_archiver(segment.name) == segment.name and segment.exists():
+            found.push(segment)
 
 
 def _faults(found: PgBackRest, params: Mapping[str, Any]) -> None:

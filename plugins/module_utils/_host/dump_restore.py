@@ -65,7 +65,9 @@ def predict(request: Request, host: Host) -> dict[str, Any]:
     _refuse_keys(request)
     with spoken(host.target), connect(host.target) as connection:
         left = [each for each in sql.sides(connection, request.database) if _continues(request, each, host)]
-        stays = _refused_or_staying(connection, request)
+        stays = _staying(connection, request)
+        if not left:
+            _refuse_prepared(connection, request)
     if left:
         return _result(request, left[0].dump, left[0].name, "", "verified before") | {"notes": stays}
     name, manifest = _look(request, host)
@@ -86,7 +88,7 @@ def restore(request: Request, host: Host) -> dict[str, Any]:
     _refuse_keys(request)
     resume_left()
     with spoken(host.target), session(host.target) as connection, sql.one_restore_at_a_time(connection):
-        stays = _refused_or_staying(connection, request)
+        stays = _staying(connection, request)
         for left in sql.sides(connection, request.database):
             if _continues(request, left, host):
                 kept = _swap(connection, left, request)
@@ -98,6 +100,7 @@ def restore(request: Request, host: Host) -> dict[str, Any]:
                 sql.put_back(connection, left)
             elif left.stage == "restoring":
                 sql.discard(connection, left)
+        _refuse_prepared(connection, request)  # not before: who ends them must be let into the database
         with working_directory(host.work_directory, host.programs.user) as work:
             opened = _opened(request, host, work)
             if request.state == "verified":
@@ -114,14 +117,15 @@ def _continues(request: Request, left: Side, host: Host) -> bool:
     return continues(request, left, lambda: _look(request, host)[0])
 
 
-def _refused_or_staying(connection: Any, request: Request) -> list[str]:
-    """Say what a swap would leave with the old database. Raises LockNotAcquired for what would keep it from being swapped,
-    before hours are spent.
-    """
-    if request.state != "swapped":
-        return []
-    sql.refuse_prepared(connection, request.database)
-    if bound := sql.bound(connection, request.database):
+def _refuse_prepared(connection: Any, request: Request) -> None:
+    """Raise LockNotAcquired for what would keep the old database from being swapped, before hours are spent."""
+    if request.state == "swapped":
+        sql.refuse_prepared(connection, request.database)
+
+
+def _staying(connection: Any, request: Request) -> list[str]:
+    """Say what a swap would leave with the old database."""
+    if request.state == "swapped" and (bound := sql.bound(connection, request.database)):
         what = "belong to the old database and stay with it: drop them there, and make them anew in the restored one"
         return [f"{', '.join(bound)} {what}"]
     return []

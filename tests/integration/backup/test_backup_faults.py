@@ -21,11 +21,10 @@ pytestmark = pytest.mark.usefixtures("canary")
 
 
 @contextmanager
-def flipped(path: Path) -> Iterator[None]:
-    """Flip one bit in the middle of a file for a moment."""
+def holding(path: Path, content: bytes) -> Iterator[None]:
+    """Have another content in a file for a moment."""
     whole = path.read_bytes()
-    middle = len(whole) // 2
-    path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    path.write_bytes(content)
     try:
         yield
     finally:
@@ -33,14 +32,19 @@ def flipped(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def flipped(path: Path) -> Iterator[None]:
+    """Flip one bit in the middle of a file for a moment."""
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    with holding(path, whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]):
+        yield
+
+
+@contextmanager
 def cut(path: Path) -> Iterator[None]:
     """Have only the first half of a file for a moment."""
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    try:
+    with holding(path, path.read_bytes()[: path.stat().st_size // 2]):
         yield
-    finally:
-        path.write_bytes(whole)
 
 
 @contextmanager
