@@ -49,9 +49,11 @@ def server_plan(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, 
     return plan_server(spec, facts).as_data()
 
 
-def kernel_plan(huge_pages: int | None, huge_page_bytes: int, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def kernel_plan(
+    huge_pages: int | None, huge_page_bytes: int, overrides: Mapping[str, Any], *, alone: bool = True
+) -> dict[str, Any]:
     """Return {sysctl: [..], sys: [..]} of values with reasons; `huge_pages` is what the proof measured."""
-    sysctl, sys = kernel_values(huge_pages, int(huge_page_bytes), overrides)
+    sysctl, sys = kernel_values(huge_pages, int(huge_page_bytes), overrides, alone=alone)
     return {"sysctl": [asdict(value) for value in sysctl], "sys": [asdict(value) for value in sys]}
 
 

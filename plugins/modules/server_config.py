@@ -44,6 +44,10 @@ options:
     description: Size of a huge page.
     type: int
     default: 2097152
+  huge_pages:
+    description:
+      - Huge pages to reserve when the server is about to be started or restarted. All or none; without the option they are left alone.
+    type: int
   libraries_to_come:
     description:
       - Preloaded libraries whose package was missing when the play began. Check mode, which installs nothing, proves the
@@ -115,6 +119,7 @@ ARGUMENTS = {
     "files": {"type": "dict", "required": True},
     "memory_bytes": {"type": "int", "required": True},
     "huge_page_bytes": {"type": "int", "default": 2097152},
+    "huge_pages": {"type": "int"},
     "libraries_to_come": {"type": "list", "elements": "str", "default": []},
     "restart_policy": {"type": "str", "choices": ["needed", "never", "always"], "default": "needed"},
 }

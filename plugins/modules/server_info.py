@@ -16,6 +16,10 @@ options:
     description: The PostgreSQL major version that is planned.
     type: int
     required: true
+  cluster:
+    description: The name of the cluster that is planned; the limits of its unit count.
+    type: str
+    default: main
   data_directory:
     description: The data directory that is planned; its disk is measured.
     type: path
@@ -55,7 +59,7 @@ facts:
   description: What was seen.
   type: dict
   returned: always
-  sample: {"cpus": 2, "memory": {"host_bytes": 25273081856, "cgroup_bytes": null, "huge_page_bytes": 2097152}}
+  sample: {"cpus": 2, "memory": {"host_bytes": 25273081856, "cgroup_bytes": null, "planned_bytes": null, "huge_page_bytes": 2097152}}
 """
 
 from ansible_collections.pgstead.ops.plugins.module_utils._host.server_info import run as job
@@ -63,6 +67,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._shell import run
 
 ARGUMENTS = {
     "version": {"type": "int", "required": True},
+    "cluster": {"type": "str", "default": "main"},
     "data_directory": {"type": "path", "required": True},
     "tls_certificate": {"type": "path", "default": "/etc/pgstead/tls/server.crt"},
     # no_log=False: a path, not a key

@@ -150,3 +150,17 @@ def test_a_clock_that_is_behind_expires_nothing_and_is_named(world: World) -> No
     assert re.search(rf"remote here: the clock is behind: .* backup {ahead} ended at", verdict.reason)
     assert {f"{old}.json", f"{ahead}.json"} < set(world.stored())
     assert len(world.stored()) == 6
+
+
+@one_major
+def test_a_clock_that_is_far_ahead_expires_nothing_at_first(world: World) -> None:
+    """By it every dump but the new one looks old. If the years have passed indeed, the run after the next says so."""
+    directory(world.store.parents[1])
+    directory(world.store.parent)
+    directory(world.store)
+    olds = [fake(world, datetime.now(UTC) - timedelta(days=days)) for days in (700, 701, 702)]
+    verdict = world.dump()
+    assert verdict.status == "failed"
+    assert "remote here: 3 of 4 backups look expired" in verdict.reason
+    assert {f"{old}.json" for old in olds} < set(world.stored())
+    assert world.facts()["remotes"]["here"]["expired"] == sorted(olds)

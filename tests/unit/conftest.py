@@ -21,9 +21,10 @@ def facts() -> dict[str, Any]:
         "hostname_resolves": True,
         "fqdn": "db1.example.org",
         "addresses": ["192.0.2.7", "2001:db8::7"],
+        "foreign_addresses": False,
         "tls": {"error": "/etc/pgstead/tls/server.crt does not exist on the host", "not_after": 0.0, "names": []},
         "missing_directories": [],
-        "memory": {"host_bytes": 16 * GB, "cgroup_bytes": None, "huge_page_bytes": 2 * 1024**2},
+        "memory": {"host_bytes": 16 * GB, "cgroup_bytes": None, "planned_bytes": None, "huge_page_bytes": 2 * 1024**2},
         "cpus": 8,
         "disks": {"data": {"mount": "/var", "size": 200 * GB, "free": 150 * GB, "storage": "ssd"}},
         "packages": {

@@ -41,6 +41,29 @@ def test_local_peers_come_before_everybody() -> None:
     assert lines[-1].method == "scram-sha-256"
 
 
+def test_no_rule_for_everybody_keeps_our_own_jobs_out() -> None:
+    declared = hba.declared_lines([{"type": "local"}, line()])
+    lines = hba.ordered(declared, OWN)
+    assert [entry.method for entry in lines[:4]] == ["peer"] * 4
+    assert lines[4:6] == declared
+    assert sorted(map(repr, lines)) == sorted(map(repr, (*declared, *OWN)))
+
+
+@pytest.mark.parametrize(("user", "reached"), [
+    ("postgres", False),
+    ("postgres, pgstead_monitor", False),
+    ("postgres, bob", True),
+    ("all", True),
+    ("+dba", True),
+    ("bob", True),
+])  # fmt: skip
+def test_a_line_that_is_never_reached_is_refused(user: str, reached: bool) -> None:
+    found = complaints(line(type="local", address="", user=user, method="scram-sha-256"))
+    assert (found == []) is reached
+    assert reached or "never reached" in found[0]
+    assert complaints(line(user=user)) == []
+
+
 def test_every_map_of_the_default_lines_exists() -> None:
     maps = {entry.map for entry in hba.ident_lines("watcher", [])}
     assert {entry.options.removeprefix("map=") for entry in OWN if entry.options} == maps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,74 @@ def test_rules_that_let_nobody_in_are_taken_back_by_a_signal(monkeypatch: pytest
     assert units.asked == ["reload postgresql@17-main"]
     answers[:] = [ConnectionFailed("no pg_hba.conf entry"), SERVING]
     assert applier._reached(5432) == SERVING
+
+
+def tls_applier(base: Path) -> Applier:
+    texts = dict.fromkeys(NAMES, "") | {
+        "postgresql.conf": f"ssl_cert_file = '{base}/crt'\nssl_crl_file = '{base}/crl'\n"
+    }
+    return Applier(Context(Units("postgresql@17-main").run, False), 17, "main", 5432, "needed", texts)
+
+
+@pytest.mark.parametrize("name", ["crt", "crl"])
+def test_a_certificate_with_an_old_time_is_loaded(name: str, tmp_path: Path) -> None:
+    """As `cp -p`, rsync, and a link to another one leave it."""
+    applier, loaded = tls_applier(tmp_path), time.time() - 60
+    assert not applier._stale(loaded)
+    (tmp_path / name).write_text("x")
+    os.utime(tmp_path / name, (1, 1))
+    assert applier._stale(loaded)
+    assert not applier._stale(time.time() + 60)
+
+
+def test_files_are_taken_back_whatever_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full after the first of three files must not leave a new configuration beside old rules."""
+    written = list[str]()
+
+    def write(file: Any) -> None:
+        if file.path.name == "pg_hba.conf":
+            raise OSError(28, "No space left on device")
+        written.append(file.path.name)
+        file.path.write_text(file.content)
+
+    monkeypatch.setattr(Applier, "directory", tmp_path)
+    monkeypatch.setattr(server_config, "write", write)
+    monkeypatch.setattr(server_config.serving, "read", lambda _target: SERVING)
+    monkeypatch.setattr(server_config.serving, "reload", lambda _target: SERVING)
+    applier = Applier(
+        Context(Units("postgresql@17-main").run, False), 17, "main", 5432, "never", dict.fromkeys(NAMES, "#\n")
+    )
+    with pytest.raises(ConfigurationRefused, match="No space left on device — the previous files are back"):
+        applier.apply()
+    assert written == ["postgresql.conf"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("rejecting", "reads"), [(True, 4), (False, 1)])
+def test_a_server_that_replays_wal_is_waited_for(rejecting: bool, reads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, asked = [0.0], list[int]()
+
+    def read(_target: Any) -> Serving:
+        asked.append(1)
+        clock[0] += server_config.START_SECONDS + 1
+        if len(asked) < 4:
+            raise ConnectionFailed("the database system is starting up")
+        return SERVING
+
+    monkeypatch.setattr(server_config.serving, "read", read)
+    monkeypatch.setattr(server_config.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(server_config.time, "sleep", lambda _seconds: None)
+
+    def run(argv: Sequence[str]) -> tuple[int, str, str]:
+        return (1 if rejecting and argv[0].endswith("pg_isready") else 2), "", ""
+
+    applier = Applier(Context(run, False), 17, "main", 5432, "needed", dict.fromkeys(NAMES, ""))
+    if rejecting:
+        applier._wait_for_start()
+    else:
+        with pytest.raises(ConnectionFailed):
+            applier._wait_for_start()
+    assert len(asked) == reads
 
 
 @pytest.fixture

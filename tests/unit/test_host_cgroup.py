@@ -13,6 +13,8 @@ V1 = "12:cpuset:/\n5:cpu,cpuacct:{0}\n4:memory:{0}\n1:name=systemd:/\n0::/\n"
 V2 = "0::{0}\n"
 UNLIMITED_V1 = str((1 << 63) - 4096)
 MB = 1024**2
+UNIT = "postgresql@17-main"
+SLICE = "system.slice/system-postgresql.slice"
 
 
 @pytest.fixture(autouse=True)
@@ -57,10 +59,18 @@ def make(root: Path, membership: str, files: dict[str, str]) -> tuple[Path, Path
         (V1.format("/a"), {"memory/a/memory.limit_in_bytes": str(4 * MB), "memory.max": str(MB)}, 4 * MB),
         ("1:name=systemd:/\n0::/a\n", {"a/memory.max": str(2 * MB)}, 2 * MB),
         ("", {"memory.max": str(2 * MB)}, 2 * MB),
+        (V2.format("/init.scope"), {"init.scope/memory.max": str(MB), "memory.max": str(8 * MB)}, 8 * MB),
+        (V2.format("/init.scope"), {"user.slice/memory.max": str(MB), "init.scope/x": ""}, None),  # of sessions
+        (V2.format("/init.scope"), {"system.slice/memory.max": str(3 * MB)}, 3 * MB),
+        (V2.format("/init.scope"), {f"{SLICE}/memory.max": str(3 * MB), "system.slice/memory.max": "max"}, 3 * MB),
+        (V2.format("/"), {f"{SLICE}/{UNIT}.service/memory.max": str(3 * MB)}, 3 * MB),
+        (V2.format("/"), {f"{SLICE}/postgresql@16-old.service/memory.max": str(MB)}, None),
+        (V2.format("/a/init.scope"), {f"a/{SLICE}/memory.max": str(3 * MB), f"{SLICE}/memory.max": str(MB)}, 3 * MB),
+        (V1.format("/"), {f"memory/{SLICE}/{UNIT}.service/memory.limit_in_bytes": str(3 * MB)}, 3 * MB),
     ],
 )
 def test_memory_limit(membership: str, files: dict[str, str], expected: int | None, tmp_path: Path) -> None:
-    assert cgroup.memory_limit(*make(tmp_path, membership, files)) == expected
+    assert cgroup.memory_limit(UNIT, *make(tmp_path, membership, files)) == expected
 
 
 def cfs(directory: str, quota: int, period: int = 100_000) -> dict[str, str]:
@@ -90,10 +100,10 @@ def cfs(directory: str, quota: int, period: int = 100_000) -> dict[str, str]:
     ],
 )
 def test_processors(membership: str, files: dict[str, str], expected: int, tmp_path: Path) -> None:
-    assert cgroup.processors(*make(tmp_path, membership, files)) == expected
+    assert cgroup.processors(UNIT, *make(tmp_path, membership, files)) == expected
 
 
 def test_this_machine_can_be_read() -> None:
-    limit = cgroup.memory_limit()
+    limit = cgroup.memory_limit(UNIT)
     assert limit is None or limit > 0
-    assert 1 <= cgroup.processors() <= 8
+    assert 1 <= cgroup.processors(UNIT) <= 8

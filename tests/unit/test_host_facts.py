@@ -65,9 +65,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         put(tmp_path, name, text)
     monkeypatch.setattr(facts, "Path", lambda name: tmp_path / str(name).lstrip("/"))
     monkeypatch.setattr(facts, "MARKERS", tmp_path / "var/lib/pgstead/clusters")
+    monkeypatch.setattr(facts, "RESOURCES", tmp_path / "etc/pgstead/resources.json")
     monkeypatch.setattr(facts, "POOLER_MARKER", tmp_path / "var/lib/pgstead/pooler/managed")
-    monkeypatch.setattr(facts, "memory_limit", lambda: 4096)
-    monkeypatch.setattr(facts, "processors", lambda: 3)
+    monkeypatch.setattr(facts, "memory_limit", lambda unit: {"postgresql@17-main": 4096}[unit])
+    monkeypatch.setattr(facts, "processors", lambda unit: {"postgresql@17-main": 3}[unit])
     return tmp_path
 
 
@@ -78,14 +79,20 @@ def put(root: Path, name: str, text: str) -> None:
 
 
 def observe() -> dict[str, Any]:
-    return facts.observe(run, 17, DATA, ("/none.crt", "/none.key"), ["/proc", "/missing"])
+    return facts.observe(run, (17, "main"), DATA, ("/none.crt", "/none.key"), ["/proc", "/missing"])
 
 
 def test_a_bare_host(root: Path) -> None:
     found = observe()
     assert found["distribution"] == {"id": "debian", "version": "13", "name": "Debian GNU/Linux 13 (trixie)"}
     assert found["systemd"] is True
-    assert found["memory"] == {"host_bytes": 16315416 * 1024, "cgroup_bytes": 4096, "huge_page_bytes": 2 * 1024**2}
+    assert found["memory"] == {
+        "host_bytes": 16315416 * 1024,
+        "cgroup_bytes": 4096,
+        "planned_bytes": None,
+        "huge_page_bytes": 2 * 1024**2,
+    }
+    assert found["foreign_addresses"] is False
     assert found["cpus"] == 3
     assert found["addresses"] == ["192.0.2.7", "2001:db8::7"]
     assert found["listening_ports"] == [22, 5432]
@@ -100,6 +107,19 @@ def test_a_bare_host(root: Path) -> None:
     disk = found["disks"]["data"]
     assert disk["mount"] == str(root)
     assert 0 < disk["free"] <= disk["size"]
+
+
+def test_what_the_settings_in_force_were_computed_from(root: Path) -> None:
+    put(root, "/etc/pgstead/resources.json", '{"memory_bytes": 5}\n')
+    assert observe()["memory"]["planned_bytes"] == 5
+
+
+@pytest.mark.parametrize(
+    ("family", "text", "expected"), [("ipv4", "1", True), ("ipv6", "1", True), ("ipv4", "0", False)]
+)
+def test_addresses_that_come_later(family: str, text: str, expected: bool, root: Path) -> None:
+    put(root, f"/proc/sys/net/{family}/ip_nonlocal_bind", f"{text}\n")
+    assert observe()["foreign_addresses"] is expected
 
 
 def test_packages(root: Path) -> None:
@@ -128,7 +148,7 @@ def test_every_major_is_asked_for(root: Path) -> None:
         asked.extend(argv)
         return run(argv)
 
-    facts.observe(listen, 17, DATA, ("/c", "/k"), [])
+    facts.observe(listen, (17, "main"), DATA, ("/c", "/k"), [])
     majors = [f"postgresql-{major}" for major in range(14, 19)]
     assert [word for word in asked if word.startswith("postgresql-1") and word != "postgresql-17-pgaudit"] == majors
     assert "postgresql-17-pgaudit" in asked
@@ -191,7 +211,7 @@ def test_a_host_that_may_little(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    found = facts.observe(lambda _argv: (127, "", ""), 17, DATA, ("/c", "/k"), [])
+    found = facts.observe(lambda _argv: (127, "", ""), (17, "main"), DATA, ("/c", "/k"), [])
     assert found["capabilities"] == {"sys_resource": False}
     assert found["limits"] == {"nofile": 2**30}
     assert found["listening_ports"] == found["addresses"] == found["majors_available"] == []
@@ -228,7 +248,7 @@ def test_whose_pooler(text: str, marked: bool, conffiles: str, expected: str, ro
     def ask(argv: Sequence[str]) -> tuple[int, str, str]:
         return (0, conffiles.format(**sums), "") if argv[0] == "dpkg-query" else run(argv)
 
-    assert facts.observe(ask, 17, DATA, ("/c", "/k"), [])["pooler_configuration"] == expected
+    assert facts.observe(ask, (17, "main"), DATA, ("/c", "/k"), [])["pooler_configuration"] == expected
 
 
 def test_an_interrupted_dpkg(root: Path) -> None:

@@ -68,6 +68,24 @@ def test_a_choice_in_brackets_is_what_is_in_force(tmp_path: Path) -> None:
     assert apply(tmp_path, check=True, thp="always").data["applied"][0]["before"] == "never"
 
 
+@pytest.mark.parametrize(("promised", "words"), [(10, []), (99, ["none could start"])])
+def test_strictness_that_would_break_the_host_is_refused(
+    promised: int, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = tmp_path / "overcommit"
+    node.write_text("0\n")
+    sizes = {"MemTotal": 100, "SwapTotal": 0, "Hugetlb": 0, "Committed_AS": promised}
+    monkeypatch.setattr(host_settings, "meminfo", sizes.__getitem__)
+    monkeypatch.setattr(host_settings, "_node", lambda _name: node)
+    params = {"files": [], "sysctl": {"vm.overcommit_memory": "2", "vm.overcommit_ratio": "90"}, "sys": {}}
+    del params["sysctl"]["vm.overcommit_ratio"]  # type: ignore[attr-defined]
+    node.write_text("90\n")  # the ratio in force, read at the same place
+    found = host_settings.run(params, Context(lambda _argv: (0, "", ""), False))
+    assert found.changed is not bool(words)
+    assert all(word in found.data["refused"][0] for word in words)
+    assert node.read_text().strip() == ("90" if words else "2")
+
+
 def test_names_below_proc(tmp_path: Path) -> None:
     name = "kernel.no_such_value_here"
     found = host_settings.run({"files": [], "sysctl": {name: 1}, "sys": {}}, Context(lambda _argv: (0, "", ""), True))

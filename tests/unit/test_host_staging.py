@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,14 +21,13 @@ STAGE = staging.Stage(17, "main")
 MEMORY = (8 * 1024**3, 2 * 1024**2)
 
 
+@dataclass
 class Prover:
     """Stands in for the server's binaries: records where it looked, refuses on demand."""
 
-    run, version = None, 17
-
-    def __init__(self, refusal: str = "") -> None:
-        self.refusal = refusal
-        self.seen: list[dict[str, str]] = []
+    refusal: str = ""
+    scratch: Path = Path("scratch")
+    seen: list[dict[str, str]] = field(default_factory=list)
 
     def prove(self, staged: Path, memory_bytes: int, huge_page_bytes: int) -> Proof:
         assert (memory_bytes, huge_page_bytes) == MEMORY
@@ -50,7 +50,6 @@ def _this_user_is_root_and_postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(grp, "getgrgid", lambda _number: group)
     monkeypatch.setattr(os, "chown", lambda *_args: None)
     monkeypatch.setattr(staging, "ROOT", tmp_path)
-    monkeypatch.setattr(staging, "Prover", lambda _run, _version, _scratch: Prover())
 
 
 def prove(**changed: str) -> Prover:

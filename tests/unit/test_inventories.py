@@ -34,9 +34,10 @@ FACTS: dict[str, Any] = {
     "hostname_resolves": True,
     "fqdn": "db1.example.com",
     "addresses": ["10.20.0.5"],
+    "foreign_addresses": False,
     "tls": {"error": "/etc/pgstead/tls/server.crt does not exist on the host", "not_after": 0.0, "names": []},
     "missing_directories": ["/etc/pgbouncer"],
-    "memory": {"host_bytes": 8 * GB, "cgroup_bytes": None, "huge_page_bytes": 2 * 1024**2},
+    "memory": {"host_bytes": 8 * GB, "cgroup_bytes": None, "planned_bytes": None, "huge_page_bytes": 2 * 1024**2},
     "cpus": 4,
     "disks": {"data": {"mount": "/var/lib", "size": 100 * GB, "free": 90 * GB, "storage": "ssd"}},
     "packages": {

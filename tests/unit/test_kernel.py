@@ -36,6 +36,47 @@ def test_huge_pages_from_one_gigabyte(pages: int | None, expected: str | None) -
     assert values(pages).get("vm.nr_hugepages") == expected
 
 
+def test_huge_pages_wait_for_the_servers_start() -> None:
+    found, _ = kernel.kernel_values(2200, PAGE, {})
+    assert [value.name for value in found if not value.now] == ["vm.nr_hugepages"]
+    declared, _ = kernel.kernel_values(2200, PAGE, {"vm.nr_hugepages": 3000})
+    assert all(value.now for value in declared)
+
+
+def test_the_ratio_is_set_before_it_counts() -> None:
+    assert list(values())[:2] == ["vm.overcommit_ratio", "vm.overcommit_memory"]
+
+
+def test_clusters_that_share_a_host_share_its_huge_pages() -> None:
+    found, _ = kernel.kernel_values(2200, PAGE, {}, alone=False)
+    assert "vm.nr_hugepages" not in {value.name for value in found}
+    declared, _ = kernel.kernel_values(2200, PAGE, {"vm.nr_hugepages": 3000}, alone=False)
+    assert [value.value for value in declared if value.name == "vm.nr_hugepages"] == ["3000"]
+
+
+@pytest.mark.parametrize(("promised", "swap", "huge", "fits"), [
+    (8, 0, 0, True),
+    (9, 0, 0, False),
+    (9, 1, 0, True),
+    (8, 0, 2, False),
+])  # fmt: skip
+def test_strict_overcommit_must_leave_room(promised: int, swap: int, huge: int, fits: bool) -> None:
+    sizes = {"MemTotal": 10, "SwapTotal": swap, "Hugetlb": huge, "Committed_AS": promised}
+    found = kernel.strictness_problem({name: size * 1024**3 for name, size in sizes.items()}, 90)
+    assert (found == "") is fits
+    assert fits or f"promised {promised}.0 GB" in found
+
+
+@pytest.mark.parametrize(("total", "unused", "wanted", "kept"), [
+    (100, 0, 100, 100),
+    (100, 60, 40, 40),
+    (100, 60, 30, 40),  # somebody else's
+    (0, 0, 0, 0),
+])  # fmt: skip
+def test_pages_that_somebody_uses_are_kept(total: int, unused: int, wanted: int, kept: int) -> None:
+    assert kernel.pages_to_keep(total, unused, wanted) == kept
+
+
 def test_overrides() -> None:
     found = values(2200, vm__swappiness=10, vm__nr_hugepages=0, net__core__somaxconn="4096", kernel__x=True)
     assert found["vm.swappiness"] == "10"

@@ -83,7 +83,7 @@ def test_every_promised_name_is_described() -> None:
 
 SIZE, SMALLER = Metric("size_bytes", 7.0), Metric("size_bytes", 5.0)
 ENDED, SUCCEEDED = datetime(2026, 1, 1, 3, 27, tzinfo=UTC), datetime(2026, 1, 1, 3, 17, tzinfo=UTC)
-KNOWN = Memory(ENDED, SUCCEEDED, (SIZE,))
+KNOWN = Memory(ENDED, SUCCEEDED, (SIZE,), "failed")
 NEXT = datetime(2026, 1, 2, 3, 17, tzinfo=UTC)
 
 
@@ -94,10 +94,10 @@ def entry(status: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("before", "status", "metrics", "expected"),
     [
-        (Memory(), "ok", (SIZE,), Memory(datetime(2026, 1, 2, 3, 18, 0, 500000, UTC), NEXT, (SIZE,))),
-        (KNOWN, "ok", (SMALLER,), Memory(datetime(2026, 1, 2, 3, 18, 0, 500000, UTC), NEXT, (SMALLER,))),
-        (KNOWN, "failed", (), Memory(datetime(2026, 1, 2, 3, 18, 0, 500000, UTC), SUCCEEDED, (SIZE,))),
-        (KNOWN, "warning", (), Memory(datetime(2026, 1, 2, 3, 18, 0, 500000, UTC), SUCCEEDED, (SIZE,))),
+        (Memory(), "ok", (SIZE,), Memory(datetime(2026, 1, 2, 3, 18, 0, 500000, UTC), NEXT, (SIZE,), "ok")),
+        (KNOWN, "ok", (SMALLER,), Memory(datetime(2026, 1, 2, 3, 18, 0, 500000, UTC), NEXT, (SMALLER,), "ok")),
+        (KNOWN, "failed", (), Memory(datetime(2026, 1, 2, 3, 18, 0, 500000, UTC), SUCCEEDED, (SIZE,), "failed")),
+        (KNOWN, "warning", (), Memory(datetime(2026, 1, 2, 3, 18, 0, 500000, UTC), SUCCEEDED, (SIZE,), "warning")),
         (KNOWN, "skipped", (), KNOWN),
         (Memory(), "skipped", (), Memory()),
     ],
@@ -111,8 +111,18 @@ def test_memory_survives_the_disk(known: Memory) -> None:
     assert memory.memory(known.as_data()) == known
 
 
+def test_memory_of_an_older_command_is_read() -> None:
+    assert memory.memory({"ended": None, "succeeded": None, "metrics": []}) == Memory()
+
+
 @pytest.mark.parametrize(
-    "raw", [{}, {"ended": "then"}, {"ended": "2026-01-01T03:17:00", "succeeded": 0, "metrics": []}]
+    "raw",
+    [
+        {},
+        {"ended": "then"},
+        {"ended": "2026-01-01T03:17:00", "succeeded": 0, "metrics": []},
+        {"ended": None, "succeeded": None, "metrics": [], "status": "perhaps"},
+    ],
 )
 def test_what_is_no_memory(raw: dict[str, Any]) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
@@ -120,7 +130,7 @@ def test_what_is_no_memory(raw: dict[str, Any]) -> None:
 
 
 def test_the_metrics_of_every_job() -> None:
-    found = {metric.name: metric.value for metric in measured(KNOWN, entry("failed"))}
+    found = {metric.name: metric.value for metric in measured(KNOWN, entry("skipped"))}
     assert found == {
         "last_run_timestamp_seconds": NEXT.timestamp(),
         "last_success_timestamp_seconds": SUCCEEDED.timestamp(),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.pgstead.ops.plugins.module_utils._pg.proving import server_words
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import ConfigurationRefused
+from ansible_collections.pgstead.ops.plugins.module_utils._pg.proving import Prover, server_words
 
 STAGED = Path("/var/lib/pgstead/stage/17-main")
 
@@ -29,3 +31,25 @@ STAGED = Path("/var/lib/pgstead/stage/17-main")
 )
 def test_server_words(text: str, expected: str) -> None:
     assert server_words(text, STAGED) == expected
+
+
+@pytest.mark.parametrize(("altered", "told"), [
+    ("", ""),
+    (
+        "shared_buffers = '900GB'\nwork_mem = '1MB'\n",
+        " — postgresql.auto.conf counts, too: somebody set shared_buffers, work_mem by ALTER SYSTEM",
+    ),
+])  # fmt: skip
+def test_what_was_altered_counts_and_is_named(altered: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "global").mkdir()
+    for name in ("global/pg_control", "complete"):
+        (tmp_path / name).touch()
+    (tmp_path / "postgresql.auto.conf").write_text("work_mem = '1TB'  # of the proof before\n")
+
+    def refuse(_argv: Sequence[str]) -> tuple[int, str, str]:
+        assert (tmp_path / "postgresql.auto.conf").read_text() == altered
+        return 1, "", "t [1] FATAL:  too much\n"
+
+    with pytest.raises(ConfigurationRefused) as caught:
+        Prover(refuse, 17, tmp_path, altered).prove(STAGED, 8 * 1024**3, 2 * 1024**2)
+    assert str(caught.value) == f"the server refuses the new configuration: t [1] FATAL:  too much{told}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -148,6 +149,38 @@ def test_all_verdicts_come_together(facts: dict[str, Any]) -> None:
 def test_memory_is_the_smaller_limit(cgroup: int | None, expected: int, facts: dict[str, Any]) -> None:
     facts["memory"]["cgroup_bytes"] = cgroup
     assert preflight.resources(facts, "auto").memory_bytes == expected
+
+
+@pytest.mark.parametrize(("planned", "expected"), [
+    (None, 16 * GB),
+    (16 * GB + 12 * MB, 16 * GB + 12 * MB),  # another kernel keeps more for itself
+    (16 * GB - 12 * MB, 16 * GB - 12 * MB),
+    (16 * GB * 100 // 95, 16 * GB * 100 // 95),
+    (16 * GB * 100 // 94, 16 * GB),
+    (16 * GB * 100 // 106, 16 * GB),
+    (8 * GB, 16 * GB),
+])  # fmt: skip
+def test_about_the_same_memory_is_the_same(planned: int | None, expected: int, facts: dict[str, Any]) -> None:
+    facts["memory"]["planned_bytes"] = planned
+    assert preflight.resources(facts, "auto").memory_bytes == expected
+
+
+@pytest.mark.parametrize(("listen", "changed", "refused"), [
+    (("*", "localhost", "db1.example.org"), {}, []),
+    (("192.0.2.7", "127.0.0.1", "127.0.1.1", "::1", "0.0.0.0", "::", "2001:DB8:0::7"), {}, []),
+    (("192.0.2.9", "2001:db8::9"), {}, ["192.0.2.9", "2001:db8::9"]),
+    (("fe80::1",), {}, []),  # of which interface, only the server can tell
+    (("192.0.2.9",), {"foreign_addresses": True}, []),
+    (("192.0.2.9",), {"addresses": []}, []),  # nobody could tell
+])  # fmt: skip
+def test_addresses_are_the_hosts(
+    listen: tuple[str, ...], changed: dict[str, Any], refused: list[str], facts: dict[str, Any]
+) -> None:
+    instance = dataclasses.replace(INSTANCE, listen_addresses=listen)
+    found = preflight.verdict(facts | changed, preflight.Expectation(instance, False, None))
+    assert [problem.where for problem in found] == ["postgresql_listen_addresses"] * len(refused)
+    assert [problem.what.split()[0] for problem in found] == refused
+    assert all("it has 192.0.2.7, 2001:db8::7" in problem.what for problem in found)
 
 
 @pytest.mark.parametrize(

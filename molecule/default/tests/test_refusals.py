@@ -29,6 +29,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"postgresql_hba_lines": [{"type": "host", "address": "10.0.0.0/8"}]},
         "remote clients come over TLS",
     ),
+    "an address of another host": ({"postgresql_listen_addresses": ["203.0.113.9"]}, "is no address of this host"),
+    "a line that is never reached": (
+        {"postgresql_hba_lines": [{"type": "local", "user": "postgres", "method": "scram-sha-256"}]},
+        "is never reached",
+    ),
     "an unreadable certificate": (
         {"postgresql_tls": {"certificate": "/nowhere.crt", "key": "/nowhere.key"}},
         "/nowhere.crt does not exist",
@@ -77,6 +82,22 @@ def test_a_refused_proof_leaves_evidence(both: list[Server]) -> None:
         record = json.loads(server.host.file(newest).content_string)
         assert record["status"] == "failed"
         assert "no_such_library" in record["facts"]["refused"]
+
+
+def test_what_somebody_altered_would_keep_the_server_down(both: list[Server]) -> None:
+    """It waits in postgresql.auto.conf for the next restart: whoever causes that must know before."""
+    started = [server.started() for server in both]
+    for server in both:
+        server.sql("ALTER SYSTEM SET shared_preload_libraries = 'no_such_library'")
+    try:
+        run = play(postgresql_settings={"max_locks_per_transaction": 96})
+        assert run.failed == {server.name: 1 for server in both}, run.output
+        assert "could not access file" in run.output
+        assert "somebody set shared_preload_libraries by ALTER SYSTEM" in run.output
+        assert [server.started() for server in both] == started
+    finally:
+        for server in both:
+            server.sql("ALTER SYSTEM RESET shared_preload_libraries")
 
 
 def test_check_mode_refuses_what_the_server_would(both: list[Server]) -> None:

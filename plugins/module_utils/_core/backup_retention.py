@@ -12,11 +12,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from .backup import Backup, newest
-from .errors import HostError
-from .retention import Point, kept
+from .retention import Point, kept, refuse_leap
 
-# So long without a backup, and expiry waits for a second one.
-LEAP = timedelta(days=30)
 _STANDS_FOR: Mapping[str, tuple[str, ...]] = {
     "hourly": ("full", "diff", "incr"),
     "daily": ("full", "diff"),
@@ -61,13 +58,7 @@ def expired(backups: Sequence[Backup], keep: Mapping[str, timedelta], now: datet
     """
     staying = reasons(backups, keep, now)
     going = [one for one in sorted(backups, key=lambda one: one.stopped) if one.label not in staying]
-    good = sorted((one.stopped for one in backups if one.good), reverse=True)
-    if len(good) > 1 and good[0] - good[1] > LEAP and 2 * len(going) > len(backups):
-        raise HostError(
-            f"{len(going)} of {len(backups)} backups look expired, for there was none between {good[1]:%Y-%m-%d} and "
-            f"{good[0]:%Y-%m-%d}: is the clock ahead? It says {now:%Y-%m-%d %H:%M} UTC. Nothing was expired; the run after the "
-            "next backup will, if that is right"
-        )
+    refuse_leap([Point(one.label, one.stopped, one.good) for one in backups], len(going), now)
     labels = {one.label for one in going}
     return tuple(one.label for one in going if not one.needs & labels)
 

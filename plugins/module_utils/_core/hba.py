@@ -99,6 +99,15 @@ def declared_lines(items: Sequence[Mapping[str, Any]]) -> tuple[HbaLine, ...]:
     )
 
 
+def ordered(declared: Sequence[HbaLine], own: Sequence[HbaLine]) -> tuple[HbaLine, ...]:
+    """Return all lines as the file has them: the first match counts, and no rule for everybody keeps our own jobs out."""
+    return (
+        *(line for line in own if line.method == "peer"),
+        *declared,
+        *(line for line in own if line.method != "peer"),
+    )
+
+
 def check(
     declared: Sequence[HbaLine], networks: Sequence[str], own: Sequence[HbaLine], variable: str = "postgresql_hba_lines"
 ) -> tuple[Problem, ...]:
@@ -114,9 +123,14 @@ def check(
         if network in (*LOOPBACK, *networks[:i])
     ]
     seen = {line.key: "a line of the collection" for line in own}
+    kept = {line.user for line in own if line.method == "peer"}
     for i, line in enumerate(declared):
         where = f"{variable}[{i}]"
         problems += [Problem(where, text) for text in _line_problems(line)]
+        if line.type == "local" and line.key not in seen and set(_parts(line.user)) <= kept:
+            problems.append(
+                Problem(where, f"is never reached: {line.user} comes in by peer, by a line of the collection before it")
+            )
         if line.key in seen:
             problems.append(Problem(where, f"repeats {seen[line.key]} ({' '.join(filter(None, line.key))})"))
         seen[line.key] = where
@@ -172,5 +186,9 @@ def _names(text: str) -> str:
     """Quote each comma-separated name that needs it; keywords, +group and /regex stay as they are."""
     return ",".join(
         part if re.fullmatch(r'[A-Za-z0-9_.+$/-]+|".*"|/.*', part) else '"' + part.replace('"', '""') + '"'
-        for part in (piece.strip() for piece in text.split(","))
+        for part in _parts(text)
     )
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(piece.strip() for piece in text.split(","))

@@ -15,11 +15,12 @@ from .metrics import Metric
 
 @dataclass(frozen=True)
 class Memory:
-    """End of the last run that was not skipped, start of the last that was ok, and what was last measured."""
+    """End and status of the last run that was not skipped, start of the last that was ok, and what was last measured."""
 
     ended: datetime | None = None
     succeeded: datetime | None = None
     metrics: tuple[Metric, ...] = ()
+    status: str | None = None
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data that `memory` reads."""
@@ -27,13 +28,17 @@ class Memory:
             "ended": stamp(self.ended) if self.ended else None,
             "succeeded": stamp(self.succeeded) if self.succeeded else None,
             "metrics": [vars(metric) for metric in self.metrics],
+            "status": self.status,
         }
 
 
 def memory(raw: Mapping[str, Any]) -> Memory:
     """Read what `as_data` wrote. Raises ValueError, TypeError or KeyError for anything else."""
     ended, succeeded = (moment(raw[key]) if raw[key] else None for key in ("ended", "succeeded"))
-    return Memory(ended, succeeded, tuple(Metric(**each) for each in raw["metrics"]))
+    status = raw.get("status")  # files of older commands have none
+    if status is not None and status not in EXIT_CODES:
+        raise ValueError(f"{status!r} is no status")
+    return Memory(ended, succeeded, tuple(Metric(**each) for each in raw["metrics"]), status)
 
 
 def after(before: Memory, entry: Mapping[str, Any], metrics: Sequence[Metric]) -> Memory:
@@ -45,15 +50,16 @@ def after(before: Memory, entry: Mapping[str, Any], metrics: Sequence[Metric]) -
         started + timedelta(seconds=entry["seconds"]),
         started if entry["status"] == "ok" else before.succeeded,
         tuple(metrics) or before.metrics,
+        entry["status"],
     )
 
 
 def measured(known: Memory, entry: Mapping[str, Any]) -> list[Metric]:
-    """Return every metric of a job after a run with this result."""
+    """Return every metric of a job after a run with this result; a skipped one mends nothing that failed before it."""
     return [
         Metric("last_run_timestamp_seconds", moment(entry["started"]).timestamp()),
         Metric("last_success_timestamp_seconds", known.succeeded.timestamp() if known.succeeded else 0),
         Metric("duration_seconds", entry["seconds"]),
-        Metric("exit_code", EXIT_CODES[entry["status"]]),
+        Metric("exit_code", EXIT_CODES[known.status or entry["status"]]),
         *known.metrics,
     ]

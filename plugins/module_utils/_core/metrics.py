@@ -15,7 +15,7 @@ OF_JOBS: Mapping[str, str] = {
     "last_run_timestamp_seconds": "When the latest run of a job began, whatever it came to.",
     "last_success_timestamp_seconds": "When the latest run that was ok began; 0 where there was none.",
     "duration_seconds": "How long the latest run took.",
-    "exit_code": "What the latest run came to: 0 ok, 1 failed, 3 warning, 75 skipped.",
+    "exit_code": "What the latest run that was not skipped came to: 0 ok, 1 failed, 3 warning; 75 where all were.",
     "overdue": "Whether a job did not run when it was due (1), as check_jobs saw it.",
     "size_bytes": "Size of what the latest run that made something made.",
     "recovery_time_seconds": "How long the latest drill took from nothing until the restored server was open.",

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ SUPPORTED = {"12": "bookworm", "13": "trixie", "14": "forky"}
 MINIMUM_MEMORY = 512 * MB
 MINIMUM_FREE_DISK = 1 * GB
 CLOCK_TOLERANCE_SECONDS = 60
+HELD_SHARE = 0.05  # of memory
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,18 @@ class Expectation:
 
 
 def resources(facts: Mapping[str, Any], storage: str) -> Resources:
-    """Return what the server may use: memory and processors of host or cgroup, whichever is smaller."""
+    """Return what the server may use: memory and processors of host or cgroup, whichever is smaller.
+
+    Memory that is within HELD_SHARE of what the settings in force were computed from counts as unchanged: another
+    kernel has a few megabytes more or less to give, and no server is to be restarted for that.
+    """
     memory = facts["memory"]
-    limits = [size for size in (memory["host_bytes"], memory["cgroup_bytes"]) if size]
+    usable = min(size for size in (memory["host_bytes"], memory["cgroup_bytes"]) if size)
+    held = memory["planned_bytes"]
     disk = facts["disks"].get("data") or {}
     detected = disk.get("storage") or "ssd"
     return Resources(
-        memory_bytes=min(limits),
+        memory_bytes=held if held and abs(usable - held) <= HELD_SHARE * held else usable,
         cpus=facts["cpus"],
         storage=detected if storage == "auto" else storage,
         data_disk_bytes=int(disk.get("size") or 0),
@@ -58,7 +65,7 @@ def verdict(facts: Mapping[str, Any], expected: Expectation) -> tuple[Problem, .
                 f"{distribution['name']} is not supported: use Debian {', '.join(f'{n} ({c})' for n, c in SUPPORTED.items())}",
             ),
         )
-    problems = [*_machine(facts, expected), *_clusters(facts, expected)]
+    problems = [*_machine(facts, expected), *_clusters(facts, expected), *_addresses(facts, expected.instance)]
     problems += _packages(facts, expected)
     return tuple(problems)
 
@@ -134,6 +141,28 @@ def _clusters(facts: Mapping[str, Any], expected: Expectation) -> list[Problem]:
                 Problem(
                     "postgresql_data_directory",
                     f"{instance.data_directory} is not empty, and no cluster is known there",
+                )
+            )
+    return problems
+
+
+def _addresses(facts: Mapping[str, Any], instance: Instance) -> list[Problem]:
+    """Name each address to listen on that is none of this host's: the server would start, and only say so in its log."""
+    here = {ipaddress.ip_address(address) for address in facts["addresses"]}
+    if not here or facts["foreign_addresses"]:
+        return []
+    problems = []
+    for text in instance.listen_addresses:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            continue  # *, or a name that the server resolves
+        if not (address in here or address.is_loopback or address.is_unspecified or address.is_link_local):
+            problems.append(
+                Problem(
+                    "postgresql_listen_addresses",
+                    f"{text} is no address of this host (it has {', '.join(map(str, sorted(here, key=str)))}): give it to the "
+                    "host first, or set net.ipv4.ip_nonlocal_bind (net.ipv6.ip_nonlocal_bind) for one that moves between hosts",
                 )
             )
     return problems

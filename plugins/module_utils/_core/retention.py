@@ -17,6 +17,8 @@ from .errors import HostError, Problem
 
 # A little skew between a host and its store is no reason to stop.
 CLOCK_TOLERANCE = timedelta(minutes=5)
+# So long without a backup, and expiry waits for a second one.
+LEAP = timedelta(days=30)
 _PERIODS: Mapping[str, Callable[[datetime], tuple[int, ...]]] = {
     "hourly": lambda when: (when.year, when.month, when.day, when.hour),
     "daily": lambda when: (when.year, when.month, when.day),
@@ -89,3 +91,14 @@ def kept(points: Sequence[Point], keep: Mapping[str, timedelta], now: datetime) 
                 seen.add(period(point.taken))
                 found.setdefault(point.key, []).append(tier)
     return {key: tuple(names) for key, names in found.items()}
+
+
+def refuse_leap(points: Sequence[Point], going: int, now: datetime) -> None:
+    """Raise HostError where most of `points` would go and the clock may be ahead, so that everything looks old at once."""
+    good = sorted((each.taken for each in points if each.good), reverse=True)
+    if len(good) > 1 and good[0] - good[1] > LEAP and 2 * going > len(points):
+        raise HostError(
+            f"{going} of {len(points)} backups look expired, for there was none between {good[1]:%Y-%m-%d} and "
+            f"{good[0]:%Y-%m-%d}: is the clock ahead? It says {now:%Y-%m-%d %H:%M} UTC. Nothing was expired; the run after the "
+            "next backup will, if that is right"
+        )

@@ -43,6 +43,7 @@ class ServerPlan:
     libraries_to_come: tuple[str, ...] = ()  # preloaded ones that a missing package brings
     certificate: CertificatePlan | None = None
     open_files: int = OPEN_FILES
+    alone: bool = True  # no other cluster on the host
     budget: Mapping[str, int] = field(default_factory=dict)
     available_connections: int | None = None
     problems: tuple[Problem, ...] = ()
@@ -60,6 +61,7 @@ class ServerPlan:
             "libraries_to_come": list(self.libraries_to_come),
             "certificate": asdict(self.certificate) if self.certificate else None,
             "open_files": self.open_files,
+            "alone": self.alone,
             "budget": dict(self.budget),
             "available_connections": self.available_connections,
             "problems": [str(problem) for problem in self.problems],
@@ -182,12 +184,13 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
         instance=instance,
         resources=usable,
         settings=settings,
-        hba=(*declared, *own),
+        hba=hba.ordered(declared, own),
         ident=hba.ident_lines(spec["monitoring_role"], spec["ident_lines"]),
         packages=tuple(p for p in (*packages(instance.version), *further.values()) if p in missing),
         libraries_to_come=tuple(library for library, package in further.items() if package in missing),
         certificate=certificate,
         open_files=open_files(facts["limits"]["nofile"], facts["capabilities"]["sys_resource"]),
+        alone=all((c["version"], c["name"]) == (str(instance.version), instance.name) for c in facts["clusters"]),
         budget=memory,
         available_connections=available,
         problems=tuple(problems),

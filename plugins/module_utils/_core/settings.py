@@ -114,6 +114,11 @@ def literal(value: str) -> str:
     """Quote a value for postgresql.conf; numbers and plain words stay bare."""
     if re.fullmatch(r"[+-]?\d+(\.\d+)?([a-zA-Z]+)?|[A-Za-z]+", value):
         return value if re.fullmatch(r"[A-Za-z]+|[+-]?\d+(\.\d+)?", value) else f"'{value}'"
+    return quoted(value)
+
+
+def quoted(value: str) -> str:
+    """Quote a value for postgresql.conf."""
     escaped = value.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"
 
@@ -124,9 +129,22 @@ _LINE = re.compile(r"^\s*([A-Za-z_][\w.$]*)\s*(?:=\s*|\s+)(?:'((?:[^']|'')*)'|([
 def parse(text: str) -> dict[str, str]:
     """Read `name = value` lines of a configuration text back (the last one wins), names in lower case."""
     found = {}
-    for name, quoted, bare in _LINE.findall(text):
-        found[name.lower()] = quoted.replace("''", "'").replace("\\\\", "\\") if quoted else bare
+    for name, inner, bare in _LINE.findall(text):
+        found[name.lower()] = inner.replace("''", "'").replace("\\\\", "\\") if inner else bare
     return found
+
+
+def for_scratch(altered: str) -> str:
+    """Return what ALTER SYSTEM left in postgresql.auto.conf, as another data directory can prove it.
+
+    Files that are named without a path lie in the cluster's own directory: those lines are left out, comments too.
+    """
+    kept = {
+        name: value
+        for name, value in parse(altered).items()
+        if not (name.endswith(("_file", "_directory", "_dir", "keyfile")) and not value.startswith("/"))
+    }
+    return "".join(f"{name} = {quoted(value)}\n" for name, value in kept.items())
 
 
 def without_libraries(text: str, libraries: Sequence[str]) -> str:

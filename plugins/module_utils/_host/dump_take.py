@@ -16,7 +16,7 @@ from .._core import dump_manifest
 from .._core.dump_job import Dumped, DumpJob, Remote
 from .._core.dump_name import ARCHIVES, MANIFEST, folder, partial, stem, stored
 from .._core.errors import HostError
-from .._core.retention import Point, kept
+from .._core.retention import Point, kept, refuse_leap
 from .._core.version import VERSION
 from .._pg.connection import Target
 from .._pg.dump import LOCK_WAIT, counts, held
@@ -174,8 +174,10 @@ def _expired(store: Store, database: str, job: DumpJob) -> dict[str, Any]:
     """Remove what no tier keeps. Half a dump is left alone: what is lost of it may come back, and is worth a look."""
     there = stored(store.names(), database)
     points = [Point(each.stem, each.taken, good=not each.complaint) for each in there]
-    stay = kept(points, job.keep, datetime.now(UTC))
+    now = datetime.now(UTC)
+    stay = kept(points, job.keep, now)
     gone = [each for each in there if not each.complaint and each.stem not in stay]
+    refuse_leap(points, len(gone), now)
     for each in gone:
         store.remove(f"{each.stem}{MANIFEST}")  # first: without it, nobody takes the rest for a dump
         store.remove(each.archive)

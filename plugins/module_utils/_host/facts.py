@@ -5,7 +5,8 @@
 `observe` returns plain data (it travels from the host to the controller):
   distribution {id, version, name}, systemd, epoch, hostname, hostname_resolves, fqdn, addresses [..],
   tls {error, not_after, names}, missing_directories [..],
-  memory {host_bytes, cgroup_bytes | None, huge_page_bytes}, cpus, disks {data: {mount, size, free, storage}},
+  foreign_addresses (whether the kernel lets servers listen on addresses that the host has not),
+  memory {host_bytes, cgroup_bytes | None, planned_bytes | None, huge_page_bytes}, cpus, disks {data: {mount, size, free, storage}},
   packages {name: {installed, candidate}}, majors_available [..], dpkg_interrupted,
   pooler_configuration absent | managed | pristine | foreign,
   archiving {"17-main": stanza that is made}, clusters [{version, name, port, data_directory, max_connections, managed}], data_directory_state absent | empty | ours | occupied,
@@ -31,6 +32,7 @@ from .cgroup import memory_limit, processors
 
 MARKERS = Path("/var/lib/pgstead/clusters")
 ARCHIVING_MARKERS = Path("/var/lib/pgstead/backup")
+RESOURCES = Path("/etc/pgstead/resources.json")
 POOLER_MARKER = Path("/var/lib/pgstead/pooler/managed")
 BACKUP_PACKAGES = ("pgbackrest", "age", "gnupg", "rclone", "zstd", "minisign")
 _CAP_SYS_RESOURCE = 24
@@ -39,10 +41,14 @@ Run = Callable[[Sequence[str]], tuple[int, str, str]]
 
 
 def observe(
-    run: Run, version: int, data_directory: str, tls: tuple[str, str], directories: Sequence[str]
+    run: Run, cluster: tuple[int, str], data_directory: str, tls: tuple[str, str], directories: Sequence[str]
 ) -> dict[str, Any]:
-    """Look at this host; `run` executes a command and returns (exit code, output, errors), `tls` is (certificate, key)."""
-    hostname = socket.gethostname()
+    """Look at this host; `run` executes a command and returns (exit code, output, errors).
+
+    `cluster` is (version, name), `tls` is (certificate, key).
+    """
+    hostname, version = socket.gethostname(), cluster[0]
+    unit = f"postgresql@{version}-{cluster[1]}"
     seen, majors = _packages(run, version)
     return {
         "distribution": _distribution(Path("/etc/os-release").read_text()),
@@ -52,14 +58,16 @@ def observe(
         "hostname_resolves": _resolves(hostname),
         "fqdn": socket.getfqdn(),
         "addresses": _addresses(run),
+        "foreign_addresses": _foreign_addresses(),
         "tls": certificate.observe(run, *tls),
         "missing_directories": [path for path in directories if not Path(path).is_dir()],
         "memory": {
-            "host_bytes": _meminfo("MemTotal"),
-            "cgroup_bytes": memory_limit(),
-            "huge_page_bytes": _meminfo("Hugepagesize"),
+            "host_bytes": meminfo("MemTotal"),
+            "cgroup_bytes": memory_limit(unit),
+            "planned_bytes": _planned(),
+            "huge_page_bytes": meminfo("Hugepagesize"),
         },
-        "cpus": processors(),
+        "cpus": processors(unit),
         "disks": {"data": _disk(Path(data_directory))},
         "packages": seen,
         "majors_available": majors,
@@ -81,7 +89,8 @@ def _distribution(text: str) -> dict[str, str]:
     return {"id": fields.get("ID", ""), "version": version, "name": fields.get("PRETTY_NAME", "unknown")}
 
 
-def _meminfo(key: str) -> int:
+def meminfo(key: str) -> int:
+    """Return a size of /proc/meminfo in bytes, 0 where the kernel has no such line."""
     match = re.search(rf"^{key}:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
     return int(match.group(1)) * 1024 if match else 0
 
@@ -97,6 +106,16 @@ def _resolves(hostname: str) -> bool:
 def _addresses(run: Run) -> list[str]:
     code, out, _err = run(["ip", "-o", "addr", "show", "scope", "global"])
     return re.findall(r"inet6? ([0-9a-f.:]+)/", out) if code == 0 else []
+
+
+def _foreign_addresses() -> bool:
+    nodes = (Path(f"/proc/sys/net/{family}/ip_nonlocal_bind") for family in ("ipv4", "ipv6"))
+    return any(node.exists() and node.read_text().strip() == "1" for node in nodes)
+
+
+def _planned() -> int | None:
+    """Return the memory that the settings in force were computed from."""
+    return int(json.loads(RESOURCES.read_text())["memory_bytes"]) if RESOURCES.exists() else None
 
 
 def _existing(path: Path) -> Path:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._core.kernel import strictness_problem
 from .._shell import Context, Outcome
+from .facts import meminfo
 from .files import Wanted, diff, differing, write
 
 
@@ -30,7 +32,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         before = _read(path)
         if before == value:
             continue
-        reason = _refusal(path, value, try_it=not context.check_mode)
+        reason = _too_strict(value, params["sysctl"]) if name == "vm.overcommit_memory" else ""
+        reason = reason or _refusal(path, value, try_it=not context.check_mode)
         if reason:
             refused.append(f"{name} = {value} (is {before}): {reason}")
         else:
@@ -60,3 +63,12 @@ def _refusal(path: Path, value: str, *, try_it: bool) -> str:
     if try_it and _read(path) != value:
         return f"only {_read(path)} could be had: memory is too fragmented, it is complete after a reboot"
     return ""
+
+
+def _too_strict(value: str, sysctl: Mapping[str, Any]) -> str:
+    """Say why no program could start under strict overcommit."""
+    if value != "2":
+        return ""
+    memory = {name: meminfo(name) for name in ("MemTotal", "SwapTotal", "Hugetlb", "Committed_AS")}
+    ratio = sysctl.get("vm.overcommit_ratio") or _read(_node("vm.overcommit_ratio"))
+    return strictness_problem(memory, int(ratio))

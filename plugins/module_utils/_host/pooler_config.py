@@ -99,7 +99,7 @@ class PoolerApplier:
                 write(file)
             for process, action in verdicts:
                 self._perform(process, action)
-        except (ConfigurationRefused, HostError, ConnectionFailed) as error:
+        except (ConfigurationRefused, HostError, ConnectionFailed, OSError) as error:
             restore(before)
             self._take_back()
             if served:

@@ -14,18 +14,20 @@ from typing import Any
 
 from .._core import evidence
 from .._core.errors import ConfigurationRefused, ConnectionFailed, HostError, Problem, SpecError
-from .._core.settings import changed_names, needs_restart, parse, without_libraries
+from .._core.settings import changed_names, for_scratch, needs_restart, parse, without_libraries
 from .._pg import serving
 from .._pg.connection import Target
 from .._pg.proving import Prover
 from .._shell import Context, Outcome
-from . import service
+from . import huge_pages, service
 from .evidence import keep
 from .files import Found, Wanted, diff, differing, look, restore, write
 from .staging import NAMES, ROOT, Stage
 
+TLS_FILES = ("ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file")
 MODES = {"postgresql.conf": 0o644, "pg_hba.conf": 0o640, "pg_ident.conf": 0o640}
 START_SECONDS = 60
+RECOVERY_SECONDS = 3600  # replaying the WAL of a long checkpoint interval after a crash
 
 
 @dataclass
@@ -38,7 +40,10 @@ class Applier:
     port: int
     restart_policy: str
     texts: Mapping[str, str] = field(repr=False)
+    huge_pages: int = 0  # to reserve before a start; 0 leaves them alone
     actions: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reserved: huge_pages.Reservation | None = None
 
     @property
     def unit(self) -> str:
@@ -92,11 +97,10 @@ class Applier:
             for file in pending_files:
                 write(file)
             state = self._into_force(active, running_port, bool(pending_files))
-        except (ConfigurationRefused, HostError, ConnectionFailed) as error:
-            raise ConfigurationRefused(f"{error} — {self._take_back(before, active)}") from error
-        return Outcome(
-            True, self._data(changed, self.actions, state.pending), shown, self._warnings(state, state.pending)
-        )
+        except (ConfigurationRefused, HostError, ConnectionFailed, OSError) as error:
+            raise ConfigurationRefused(f"{error} — {self._taken_back(before, active)}") from error
+        warnings = [*self.notes, *self._warnings(state, state.pending)]
+        return Outcome(True, self._data(changed, self.actions, state.pending), shown, warnings)
 
     def _into_force(self, active: bool, running_port: int, files_changed: bool) -> serving.Serving:
         if not active:
@@ -121,11 +125,30 @@ class Applier:
 
     def _control(self, verb: str) -> None:
         self.actions.append(verb)
+        if self.huge_pages:
+            self.reserved = huge_pages.reserve(self.huge_pages)
         try:
             service.control(self.context.run, verb, self.unit)
-            self._wait(self.target, START_SECONDS)
+            self._wait_for_start()
         except (HostError, ConnectionFailed) as error:
             raise HostError(f"{error} | {self._startup_log()}") from error
+        if self.reserved:
+            self.notes += filter(None, (self.reserved.warning, huge_pages.idle(self.huge_pages)))
+
+    def _wait_for_start(self) -> None:
+        """Wait until the server lets us in: for long while it says itself that it is still replaying WAL."""
+        begun = time.monotonic()
+        asked = [f"/usr/lib/postgresql/{self.version}/bin/pg_isready", "-q", "-h", self.target.socket_directory]
+        while True:
+            try:
+                serving.read(self.target)
+            except ConnectionFailed:
+                rejecting = self.context.run([*asked, "-p", str(self.port)])[0] == 1
+                if time.monotonic() - begun > (RECOVERY_SECONDS if rejecting else START_SECONDS):
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     def _wait(self, target: Target, seconds: float) -> serving.Serving:
         deadline = time.monotonic() + seconds
@@ -155,33 +178,41 @@ class Applier:
         service.control(self.context.run, "reload", self.unit)
         return self._wait(Target("/var/run/postgresql", port), serving.RELOAD_SECONDS)
 
+    def _taken_back(self, before: Mapping[Path, Found], was_active: bool) -> str:
+        try:
+            return self._take_back(before, was_active)
+        except (HostError, ConnectionFailed, OSError) as error:
+            return (
+                f"and the previous files could not be brought back into force: {error}. "
+                f"Look at {self.directory} and journalctl -u {self.unit}, then run the play again"
+            )
+
     def _take_back(self, before: Mapping[Path, Found], was_active: bool) -> str:
         restore(before)
+        if self.reserved:
+            huge_pages.undo(self.reserved)
         if not was_active:
             return "the files are as they were, the server had not been running"
         if service.is_active(self.context.run, self.unit):
             self._reloaded(self._running_port())
         else:
             service.control(self.context.run, "restart", self.unit)
-            serving.read(Target("/var/run/postgresql", self._running_port()))
+            self._wait(Target("/var/run/postgresql", self._running_port()), START_SECONDS)
         return "the previous files are back and the server is serving"
 
     def _running_port(self) -> int:
         """Return the port the running server was started with: its pid file has it on the fourth line."""
-        pid_file = Path(f"/var/lib/postgresql/{self.version}/{self.cluster}/postmaster.pid")
-        data = look(self.directory / "postgresql.conf").content or ""
-        for line in data.splitlines():
-            if line.strip().startswith("data_directory"):
-                pid_file = Path(line.split("'")[1]) / "postmaster.pid"
+        in_force = look(self.directory / "postgresql.conf").content or ""
+        pid_file = _data_directory(in_force, self.version, self.cluster) / "postmaster.pid"
         lines = pid_file.read_text().splitlines() if pid_file.exists() else []
         return int(lines[3]) if len(lines) > 3 else self.port
 
     def _stale(self, loaded: float) -> bool:
         """Say whether a file is newer than what the server read: a renewed certificate, or a run cut off before its reload."""
         values = parse(self.texts["postgresql.conf"])
-        tls = [Path(values[name]) for name in ("ssl_cert_file", "ssl_key_file") if name in values]
+        tls = [Path(values[name]) for name in TLS_FILES if values.get(name)]
         paths = [*(self.directory / name for name in NAMES), *tls]
-        return any(path.stat().st_mtime > loaded for path in paths if path.exists())
+        return any(_placed(path) > loaded for path in paths if path.exists())
 
     def _startup_log(self) -> str:
         log = Path(f"/var/log/postgresql/postgresql-{self.version}-{self.cluster}.log")
@@ -203,6 +234,16 @@ class Applier:
         return found
 
 
+def _data_directory(text: str, version: int, cluster: str) -> Path:
+    return Path(parse(text).get("data_directory") or f"/var/lib/postgresql/{version}/{cluster}")
+
+
+def _placed(path: Path) -> float:
+    """Return when a file came to be what it is: a certificate that was copied or linked there keeps an old time of change."""
+    times = (path.stat(), path.lstat())
+    return max(time for status in times for time in (status.st_mtime, status.st_ctime))
+
+
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Prove (state: proven) or apply (state: applied) a server's configuration files."""
     version, cluster = int(params["version"]), str(params["cluster"])
@@ -217,11 +258,15 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         count = len(changed_names("", texts["postgresql.conf"]))
         message = f"{count} settings would follow when the server is installed"
         return Outcome(True, {"msg": message, "huge_pages": None, "actions": ["start"], "pending_restart": []})
-    # a new server build, or another memory limit, asks for a new proof
-    surroundings = f"{binary.stat().st_mtime_ns} {params['memory_bytes']}"
+    data_directory = _data_directory(texts["postgresql.conf"], version, cluster)
+    altered = for_scratch(look(data_directory / "postgresql.auto.conf").content or "")
+    # a new server build, another memory limit, or an ALTER SYSTEM asks for a new proof
+    surroundings = f"{binary.stat().st_mtime_ns} {params['memory_bytes']} {altered}"
     if params["state"] == "proven":
-        return _prove(stage, texts, surroundings, params, context)
-    applier = Applier(context, version, cluster, int(params["port"]), params["restart_policy"], texts)
+        prover = Prover(context.run, version, ROOT / "scratch" / str(version), altered)
+        return _prove(stage, texts, surroundings, prover=prover, params=params, context=context)
+    pages = int(params["huge_pages"] or 0)
+    applier = Applier(context, version, cluster, int(params["port"]), params["restart_policy"], texts, pages)
     if context.check_mode:
         return applier.predict()
     facts = {
@@ -253,11 +298,16 @@ def _witness(started: datetime, clock: float, status: str, facts: Mapping[str, A
 
 
 def _prove(
-    stage: Stage, texts: Mapping[str, str], surroundings: str, params: Mapping[str, Any], context: Context
+    stage: Stage,
+    texts: Mapping[str, str],
+    surroundings: str,
+    *,
+    prover: Prover,
+    params: Mapping[str, Any],
+    context: Context,
 ) -> Outcome:
     proof = stage.proof(texts, surroundings)
     memory = (int(params["memory_bytes"]), int(params["huge_page_bytes"]))
-    prover = Prover(context.run, stage.version, ROOT / "scratch" / str(stage.version))
     if proof is None and context.check_mode:
         # with them, the server would only say what is known: that their package is not there yet
         loadable = without_libraries(texts["postgresql.conf"], params["libraries_to_come"])

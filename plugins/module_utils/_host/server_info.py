@@ -14,5 +14,6 @@ from .facts import observe
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Return `facts`; changes nothing."""
     tls = (params["tls_certificate"], params["tls_key"])
-    found = observe(context.run, int(params["version"]), params["data_directory"], tls, params["directories"])
+    cluster = (int(params["version"]), str(params["cluster"]))
+    found = observe(context.run, cluster, params["data_directory"], tls, params["directories"])
     return Outcome(False, {"facts": found})

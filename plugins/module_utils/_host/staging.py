@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -75,10 +75,9 @@ class Stage:
             base.chmod(0o755)
             for file in self.files(texts, base):
                 write(file)
-            return Prover(prover.run, prover.version, base / "scratch").prove(base, *memory)
+            return replace(prover, scratch=base / "scratch").prove(base, *memory)
 
     def _directory(self) -> None:
-
         ROOT.mkdir(exist_ok=True, mode=0o755)
         self.directory.mkdir(parents=True, exist_ok=True)
         os.chown(self.directory, 0, grp.getgrnam("postgres").gr_gid)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._core.errors import ConfigurationRefused, HostError
+from .._core.settings import parse
 from .._core.units import human_size
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
@@ -33,11 +34,15 @@ class Proof:
 
 @dataclass(frozen=True)
 class Prover:
-    """Runs the proofs of one major version as user postgres, on a scratch directory of its own."""
+    """Runs the proofs of one major version as user postgres, on a scratch directory of its own.
+
+    `altered` are the lines of the real cluster's postgresql.auto.conf, which a start reads after all others.
+    """
 
     run: Run
     version: int
     scratch: Path
+    altered: str = ""
 
     def _postgres(self, argv: Sequence[str]) -> tuple[int, str, str]:
         return self.run(["runuser", "-u", "postgres", "--", *argv])
@@ -75,16 +80,17 @@ class Prover:
     def prove(self, staged: Path, memory_bytes: int, huge_page_bytes: int) -> Proof:
         """Prove the three files in `staged`. Raises ConfigurationRefused with the server's own words."""
         self.prepare()
+        (self.scratch / "postgresql.auto.conf").write_text(self.altered)
         name = "shared_memory_size_in_huge_pages" if self.version >= 15 else "shared_buffers"
         argv = [self._binary("postgres"), "-C", name, "-D", str(self.scratch), *self._files(staged)]
         code, out, err = self._postgres(argv)
         if code != 0:
-            raise ConfigurationRefused("the server refuses the new configuration: " + server_words(err, staged))
+            raise self._refused("the server refuses the new configuration", server_words(err, staged))
         pages = int(out.split()[-1]) if self.version >= 15 else None
         if pages is not None and pages * huge_page_bytes > memory_bytes:
-            raise ConfigurationRefused(
-                f"the new configuration needs {human_size(pages * huge_page_bytes)} of shared memory, the host may use "
-                f"{human_size(memory_bytes)}: lower shared_buffers (postgresql_settings)"
+            raise self._refused(
+                f"the new configuration needs {human_size(pages * huge_page_bytes)} of shared memory",
+                f"the host may use {human_size(memory_bytes)}: lower shared_buffers (postgresql_settings)",
             )
         self._start(staged)
         return Proof(pages, huge_page_bytes)
@@ -111,13 +117,16 @@ class Prover:
         code, out, err = self._postgres([*control, "-l", str(log), "-o", quoted, "start"])
         words = log.read_text(errors="replace") if log.exists() else out + err
         if code != 0:
-            raise ConfigurationRefused("the server does not start with the new files: " + server_words(words, staged))
+            raise self._refused("the server does not start with the new files", server_words(words, staged))
         self._postgres([*control, "-m", "fast", "stop"])
         complaints = [line for line in words.splitlines() if "pg_ident.conf" in line or "pg_hba.conf" in line]
         if complaints:
-            raise ConfigurationRefused(
-                "the server refuses the new files: " + server_words("\n".join(complaints), staged)
-            )
+            raise self._refused("the server refuses the new files", server_words("\n".join(complaints), staged))
+
+    def _refused(self, what: str, words: str) -> ConfigurationRefused:
+        names = ", ".join(parse(self.altered))
+        told = f" — postgresql.auto.conf counts, too: somebody set {names} by ALTER SYSTEM" if names else ""
+        return ConfigurationRefused(f"{what}: {words}{told}")
 
 
 def server_words(text: str, staged: Path) -> str:

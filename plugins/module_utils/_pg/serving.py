@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .connection import Target, connect, execute, rows
+from .._core.errors import ConnectionFailed
+from .connection import Target, connect, driver, execute, rows
 
 RELOAD_SECONDS = 15
 
@@ -53,18 +54,25 @@ class Serving:
 
 
 def read(target: Target) -> Serving:
-    """Read the server's own view of its configuration. Raises ConnectionFailed."""
+    """Read the server's own view of its configuration. Raises ConnectionFailed, also where the server ends the session."""
     with connect(target) as connection:
-        errors = [
-            f"{file}:{line}: {name or ''} {error}".replace(":  ", ": ")
-            for file, line, name, error in rows(connection, _FILE_ERRORS)
-        ]
-        errors += [f"pg_hba.conf:{line}: {error}" for line, error in rows(connection, _HBA_ERRORS)]
-        if connection.server_version >= 150000:
-            errors += [f"pg_ident.conf:{line}: {error}" for line, error in rows(connection, _IDENT_ERRORS)]
-        overridden = {name: (auto, main) for name, auto, main in rows(connection, _OVERRIDDEN.replace("%%", "%"))}
-        pending = tuple(name for (name,) in rows(connection, _PENDING))
-        return Serving(_load_time(connection), tuple(errors), pending, overridden)
+        try:
+            return _read(connection)
+        except driver.Error as error:
+            raise ConnectionFailed(f"{target} did not answer to the end: {str(error).strip()}") from error
+
+
+def _read(connection: Any) -> Serving:
+    errors = [
+        f"{file}:{line}: {name or ''} {error}".replace(":  ", ": ")
+        for file, line, name, error in rows(connection, _FILE_ERRORS)
+    ]
+    errors += [f"pg_hba.conf:{line}: {error}" for line, error in rows(connection, _HBA_ERRORS)]
+    if connection.server_version >= 150000:
+        errors += [f"pg_ident.conf:{line}: {error}" for line, error in rows(connection, _IDENT_ERRORS)]
+    overridden = {name: (auto, main) for name, auto, main in rows(connection, _OVERRIDDEN.replace("%%", "%"))}
+    pending = tuple(name for (name,) in rows(connection, _PENDING))
+    return Serving(_load_time(connection), tuple(errors), pending, overridden)
 
 
 def reload(target: Target) -> Serving:
