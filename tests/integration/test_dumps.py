@@ -163,4 +163,4 @@ def test_a_clock_that_is_far_ahead_expires_nothing_at_first(world: World) -> Non
     assert verdict.status == "failed"
     assert "remote here: 3 of 4 backups look expired" in verdict.reason
     assert {f"{old}.json" for old in olds} < set(world.stored())
-    assert world.facts()["remotes"]["here"]["expired"] == sorted(olds)
+    assert set(olds) < set(world.facts()["remotes"]["here"]["expired"])  # with the first of two in an hour
