@@ -10,11 +10,14 @@ version_added: 0.1.0
 description:
   - Compares all declared views with the catalogue by definition and options, whatever the order of the list.
   - A view whose columns stay is replaced in place, its options said again. One whose columns change is rebuilt in one
-    transaction together with the declared views that are made of it; owners, rights, comments and the indexes of
-    materialised views are kept. A view that somebody else made of it, and nobody declared, is a reason to refuse, and so
-    are triggers, rules, and rights or defaults of columns, which would go with a view that is made again.
+    transaction together with the declared views that are made of it. Owners, rights and comments (of columns, too) are
+    what they were, whatever ALTER DEFAULT PRIVILEGES says, and so are the indexes of materialised views and how their
+    rows are stored. What a plain view or a column of another type cannot have is named in a warning.
+  - A view that somebody else made of it, and nobody declared, is a reason to refuse. So is what would go with a view that
+    is made again, as triggers, rules, defaults of columns, and rights or indexes on a column that goes.
   - A changed materialised view is filled, with its indexes, under a name of its own, and takes the old one's place in a
     short transaction. One that other declared views are made of is filled in that transaction, and its readers wait.
+    It is filled as its owner, as by every refresh.
 options:
   views:
     description: The views.

@@ -15,6 +15,7 @@ from .errors import Problem
 from .names import QualifiedName, short_hash
 from .plan import Change, Difference, Mode, Plan, joined, owner_of, with_marker, without_marker
 from .relation import KINDS, Tables
+from .view_kept import Grant, Kept, fitting, in_the_way, lost
 from .view_spec import View
 
 KIND = "view"
@@ -37,18 +38,17 @@ class ViewForm:
 
 @dataclass(frozen=True)
 class ObservedView:
-    """One view as the catalogue has it; `grants` and `indexes` are statements without the view's name (see _pg)."""
+    """One view as the catalogue has it."""
 
     name: QualifiedName
     form: ViewForm
     owner: str = ""
     comment: str = ""
     populated: bool = True
-    grants: tuple[tuple[str, str, bool], ...] = ()  # (role, privilege, with grant option)
-    indexes: tuple[tuple[str, str], ...] = ()  # of a materialised view: (name, definition from USING on, or UNIQUE …)
+    grants: tuple[Grant, ...] = ()  # of others than the owner
     dependants: frozenset[QualifiedName] = frozenset()  # views that are made of it
     storage: tuple[str, ...] = ()  # of a materialised view: name=value
-    extras: tuple[str, ...] = ()  # what hangs on it and goes with it: triggers, rules, rights and defaults of columns
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class Step:
-    """What the renderer needs: views to drop (in order), and views to make (in order) with what they had before."""
+    """What the renderer needs: views to drop (in order), and views to make (in order) with what they get back."""
 
     source: str = ""
     target: str = ""
@@ -135,7 +135,7 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
     """Return what stands in the way: another relation of the name, or somebody else's view made of this one."""
     problems = []
     named = {item.view.name for item in declared}
-    made = {item.view.name for item in declared if item.form}
+    forms = {item.view.name: item.form for item in declared if item.form}
     for item in declared:
         view, where = item.view, f"{item.view.position} ({item.view.name})"
         other = observed.tables.get(view.name)
@@ -149,15 +149,10 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         verb = "be dropped" if item.form is None else "lose or change columns"
         problems += _held(where, verb, [name for name in above if name not in named])
         if item.form:
-            again = [mine, *(observed.views[name] for name in above if name in made)]
-            problems += [
-                Problem(
-                    where,
-                    f"cannot {verb}: {each.name} is made again, without {', '.join(each.extras)}: take that off before",
-                )
-                for each in again
-                if each.extras
-            ]
+            for name in (view.name, *(name for name in above if name in forms)):
+                gone = in_the_way(observed.views[name].kept, *_can_have(forms[name]))
+                what = f"cannot {verb}: {name} is made again, without {', '.join(gone)}: take that off before"
+                problems += [Problem(where, what)] if gone else []
     purged = {view.name for view in _purged(named, observed, rules)}
     for name in sorted(purged):
         others = [above for above in _above(name, observed) if above not in named | purged]
@@ -272,21 +267,40 @@ def _one(item: Declared, mine: ObservedView | None, observed: Observed, rules: R
 
 def _rebuilt(item: Declared, mine: ObservedView, above: Sequence[Declared], observed: Observed) -> Plan:
     """Drop a view with all that is made of it, and make them again, in one transaction."""
-    pairs = [(item.view, mine), *((other.view, observed.views[other.view.name]) for other in above)]
-    comments = {view.name: _comment(view, old) for view, old in pairs}
-    step = Step(gone=tuple(old for _, old in reversed(pairs)), made=tuple(pairs), comments=comments)
+    again = [(item, mine), *((other, observed.views[other.view.name]) for other in above)]
+    comments = {other.view.name: _comment(other.view, old) for other, old in again}
+    made = tuple((other.view, _getting_back(old, other.form)) for other, old in again if other.form)
+    step = Step(gone=tuple(old for _, old in reversed(again)), made=made, comments=comments)
     differences = [
         Difference(
             f"view {other.view.name}",
             described(other.view.name, old.form, old.comment),
             described(other.view.name, other.form, comments[other.view.name]) if other.form else "",
         )
-        for other, (_, old) in zip([item, *above], pairs, strict=True)
+        for other, old in again
     ]
-    kept = tuple(d for d in differences if d.before != d.after)
+    shown = tuple(d for d in differences if d.before != d.after)
+    warnings = tuple(text for other, old in again if other.form and (text := _told(old, other.form)))
     if item.view.materialized and mine.form.materialized and not above:
         fill = _change("fill", item.view.name, step, Mode.SCAN)
-        return Plan((fill, _change("swap", item.view.name, step)), kept)
-    filled = ", ".join(str(view.name) for view, _old in pairs if view.materialized)
+        return Plan((fill, _change("swap", item.view.name, step)), shown, warnings=warnings)
+    filled = ", ".join(str(view.name) for view, _old in made if view.materialized)
     note = f"whoever reads them waits while {filled} is filled" if filled else ""
-    return Plan((_change("rebuild", item.view.name, step, note=note),), kept)
+    return Plan((_change("rebuild", item.view.name, step, note=note),), shown, warnings=warnings)
+
+
+def _getting_back(old: ObservedView, form: ViewForm) -> ObservedView:
+    types, materialized = _can_have(form)
+    return replace(old, kept=fitting(old.kept, types, materialized), storage=old.storage if form.materialized else ())
+
+
+def _told(old: ObservedView, form: ViewForm) -> str:
+    """Say what a view that is made again has no more, or return an empty text."""
+    storage = () if form.materialized else old.storage
+    gone = (*lost(old.kept, *_can_have(form)), *storage)
+    return f"{old.name} is made again without {', '.join(gone)}" if gone else ""
+
+
+def _can_have(form: ViewForm) -> tuple[dict[str, str], bool]:
+    """Return what decides what can hang on a view: its columns with their types, and whether its rows are kept."""
+    return dict(form.columns), form.materialized

@@ -147,7 +147,7 @@ def definition(index: Index, tablespace: str = "") -> str:
     if index.nulls_not_distinct:
         parts.append("NULLS NOT DISTINCT")
     if index.storage:
-        parts.append(f"WITH ({_parameters(index.storage)})")
+        parts.append(f"WITH ({parameters(index.storage)})")
     if tablespace:
         parts.append(f"TABLESPACE {quote(tablespace)}")
     if index.predicate:
@@ -155,7 +155,8 @@ def definition(index: Index, tablespace: str = "") -> str:
     return " ".join(parts)
 
 
-def _parameters(pairs: Sequence[tuple[str, str]]) -> str:
+def parameters(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return storage parameters, or options of the like, as SQL between parentheses has them."""
     return ", ".join(f"{'.'.join(map(quote, name.split('.')))}={literal(value)}" for name, value in pairs)
 
 
@@ -166,7 +167,7 @@ def _column(column: IndexColumn) -> str:
     if column.opclass:
         text += f" {reference(column.opclass, dotted=True)}"
     if column.opclass_parameters:
-        text += f" ({_parameters(column.opclass_parameters)})"
+        text += f" ({parameters(column.opclass_parameters)})"
     if column.descending:
         text += " DESC"
     return text + (f" NULLS {column.nulls.upper()}" if column.nulls else "")

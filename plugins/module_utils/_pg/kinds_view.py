@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._core import view as core
@@ -16,6 +16,7 @@ from .._core.view_spec import View
 from . import ledger
 from . import view as sql
 from .engine import raise_if_any
+from .view_kept import read_kept
 
 
 @dataclass
@@ -42,7 +43,10 @@ class Views:
                 problems.append(Problem(f"{view.position} ({view.name})", what))
         raise_if_any(problems)
         made = {table: since for (table, _name), since in ledger.made(connection, core.KIND).items()}
-        self.observed = core.Observed(tables, sql.read_views(connection), made)
+        views = sql.read_views(connection)
+        kept = read_kept(connection)  # after them: whatever is there by then is made again with what hangs on it
+        views = {name: replace(view, kept=kept.get(name, view.kept)) for name, view in views.items()}
+        self.observed = core.Observed(tables, views, made)
 
     def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:
         present = [view for view in self.declared if view.present]

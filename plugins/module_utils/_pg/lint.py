@@ -236,7 +236,7 @@ def _observed(connection: Any, schemas: Sequence[str], roles: Sequence[str]) -> 
             values.Extension(QualifiedName(schema, name), installed, available)
             for schema, name, installed, available in rows(connection, _EXTENSIONS)
         ),
-        security=read_security(connection, roles, indexes),
+        security=read_security(connection, roles),
         audit=read_audit(connection),
         statistics_days=days,
         standby=standby,

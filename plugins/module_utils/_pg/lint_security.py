@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .._core.index import ObservedIndex
 from .._core.lint_security_values import PolicyColumn, Role, Security
 from .._core.names import QualifiedName
 from .connection import rows
@@ -79,12 +78,10 @@ WHERE w.fdwname = 'postgres_fdw' AND 'dbname=' || pg_catalog.current_database() 
 _KNOWN = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)"
 
 
-def read_security(
-    connection: Any, application_roles: Sequence[str], indexes: Mapping[QualifiedName, ObservedIndex]
-) -> Security:
+def read_security(connection: Any, application_roles: Sequence[str]) -> Security:
     """Return row security, those whom it is to hold, and the views and foreign tables of the database."""
     tables = read_policies(connection)
-    views = read_views(connection, indexes)
+    views = read_views(connection)
     grantees = _grouped(rows(connection, _GRANTEES))
     named = {role for there in tables.values() for policy in there.policies for role in policy.form.roles}
     named |= {role for roles in grantees.values() for role in roles} | {view.owner for view in views.values()}

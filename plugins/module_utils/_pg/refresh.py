@@ -57,7 +57,7 @@ def refresh(
     with spoken(target), session(target) as connection, onlooker(target) as eyes:
         execute(connection, f"SET lock_timeout = '{limits.patience_ms}ms'")
         kept = {view.name: view for view in _kept(connection)}
-        above = {name: view.dependants for name, view in read_views(connection, {}).items()}
+        above = {name: view.dependants for name, view in read_views(connection).items()}
         executor = Executor(connection, Watcher(eyes, connection.get_backend_pid(), lambda _line: None), limits, pause)
         blocked = []
         for name in ordered([name for name in names if name in kept], above):

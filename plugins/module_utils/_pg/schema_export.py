@@ -69,7 +69,7 @@ def read_export(target: Target, schemas: Sequence[str], default_schema: str) -> 
             parts=read_parts(connection),
             checks=read_checks(connection),
             bare_foreign_keys=len(uncovered(read_foreign_keys(connection), read_serving(connection), frozenset())),
-            views=read_views(connection, indexes),
+            views=read_views(connection),
             protected=protected,
             per_row=called_per_row(connection, protected.values()),
             contexts=read_contexts(connection),

@@ -5,26 +5,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .._core.index import ObservedIndex
 from .._core.names import QualifiedName, literal, quote, short_hash
 from .._core.plan import Change
 from .._core.view import KIND, ObservedView, Step, ViewForm, options_of, temporary_name
 from .._core.view_spec import View
 from .canonical import Answer, path_of, tagged, trial_name
 from .connection import driver, execute, rows
-from .index import read_indexes
 from .ledger import forget, remember
 from .tables import OUTSIDE
+from .view_kept import grants_of, handed_over, hung_on, indexed, place, stored
 
 _COLUMNS = """ARRAY(SELECT ARRAY[a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod)]
              FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
              ORDER BY a.attnum)"""
 _VIEWS = f"""
 SELECT n.nspname, c.relname, c.relkind = 'm', pg_catalog.pg_get_viewdef(c.oid), {_COLUMNS},
-       coalesce(c.reloptions, ARRAY[]::text[]), r.rolname, coalesce(d.description, ''), c.relispopulated,
+       coalesce(c.reloptions, ARRAY[]::text[])
+       || ARRAY(SELECT 'toast.' || o FROM pg_catalog.pg_class x CROSS JOIN LATERAL unnest(x.reloptions) o
+                WHERE x.oid = c.reltoastrelid),
+       r.rolname, coalesce(d.description, ''), c.relispopulated,
        ARRAY(SELECT ARRAY[coalesce(g.rolname::text, ''), x.privilege_type, x.is_grantable::text]
              FROM pg_catalog.aclexplode(c.relacl) x LEFT JOIN pg_catalog.pg_roles g ON g.oid = x.grantee
              WHERE x.grantee <> c.relowner ORDER BY 1),
@@ -32,15 +34,7 @@ SELECT n.nspname, c.relname, c.relkind = 'm', pg_catalog.pg_get_viewdef(c.oid), 
              FROM pg_catalog.pg_depend e JOIN pg_catalog.pg_rewrite w ON w.oid = e.objid
              JOIN pg_catalog.pg_class v ON v.oid = w.ev_class JOIN pg_catalog.pg_namespace vn ON vn.oid = v.relnamespace
              WHERE e.refclassid = 'pg_catalog.pg_class'::regclass AND e.refobjid = c.oid
-               AND e.classid = 'pg_catalog.pg_rewrite'::regclass AND v.oid <> c.oid),
-       ARRAY(SELECT 'trigger ' || tgname FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal
-             UNION ALL SELECT 'rule ' || rulename FROM pg_catalog.pg_rewrite
-             WHERE ev_class = c.oid AND rulename <> '_RETURN'
-             UNION ALL SELECT 'rights on column ' || attname FROM pg_catalog.pg_attribute
-             WHERE attrelid = c.oid AND attacl IS NOT NULL AND NOT attisdropped
-             UNION ALL SELECT 'default of column ' || a.attname FROM pg_catalog.pg_attrdef f
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
-             WHERE f.adrelid = c.oid ORDER BY 1)
+               AND e.classid = 'pg_catalog.pg_rewrite'::regclass AND v.oid <> c.oid)
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
@@ -57,17 +51,11 @@ WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() AND c.relkind = 'v'
 """
 
 
-def read_views(
-    connection: Any, known: Mapping[QualifiedName, ObservedIndex] | None = None
-) -> dict[QualifiedName, ObservedView]:
-    """Return every view and materialised view that belongs to no extension; `known` are all indexes, where read before."""
-    indexes: dict[QualifiedName, list[tuple[str, str]]] = {}
-    for index in (read_indexes(connection) if known is None else known).values():
-        text = ("UNIQUE " if index.form.unique else "") + index.form.text
-        indexes.setdefault(index.table, []).append((index.name, text))
+def read_views(connection: Any) -> dict[QualifiedName, ObservedView]:
+    """Return every view and materialised view that belongs to no extension, without what hangs on it (view_kept.py)."""
     found = {}
     for row in rows(connection, _VIEWS):
-        schema, name, materialized, text, columns, options, owner, comment, populated, grants, above, extras = row
+        schema, name, materialized, text, columns, options, owner, comment, populated, grants, above = row
         key = QualifiedName(schema, name)
         own = () if materialized else options_of(options)
         found[key] = ObservedView(
@@ -76,11 +64,9 @@ def read_views(
             owner,
             comment,
             populated,
-            tuple((role, privilege, grantable == "true") for role, privilege, grantable in grants),
-            tuple(indexes.get(key, ())),
+            grants_of(grants),
             frozenset(QualifiedName(*parts) for parts in above),
             tuple(sorted(options)) if materialized else (),
-            tuple(extras),
         )
     return found
 
@@ -252,19 +238,22 @@ def _dropped(step: Step) -> tuple[str, ...]:
     )
 
 
-def _hung_on(old: ObservedView, name: QualifiedName) -> tuple[str, ...]:
-    """Give a view that was made again its owner and the rights that others had."""
-    kind = _kind(materialized=old.form.materialized)
-    grants = [
-        f"GRANT {privilege} ON {name.sql} TO {quote(role) if role else 'PUBLIC'}" + " WITH GRANT OPTION" * grantable
-        for role, privilege, grantable in old.grants
-    ]
-    return (f"ALTER {kind} {name.sql} OWNER TO {quote(old.owner)}", *grants)
+def _again(view: View, old: ObservedView, name: QualifiedName, named: Callable[[str], str] = str) -> Iterator[str]:
+    """Make a view as it is declared, under a name, with what it gets back; `named` gives its indexes their names.
 
-
-def _index(name: str, definition: str, table: QualifiedName) -> str:
-    unique = "UNIQUE " if definition.startswith("UNIQUE ") else ""
-    return f"CREATE {unique}INDEX {quote(name)} ON {table.sql} {definition.removeprefix('UNIQUE ')}"
+    A materialised view is made empty and filled when it has its owner: as whom it is refreshed later, too.
+    """
+    kind = _kind(materialized=view.materialized)
+    if not view.materialized:
+        yield _create(view, name)
+        yield from handed_over(old, name, kind)
+    else:
+        yield f"CREATE {kind} {name.sql}{place(old)} AS {view.query}\nWITH NO DATA"
+        yield from handed_over(old, name, kind)
+        yield from stored(old, name)
+        yield f"REFRESH {kind} {name.sql}"
+        yield from indexed(old, name, named)
+    yield from hung_on(old, name)
 
 
 def _rebuilt(step: Step) -> tuple[str, ...]:
@@ -272,14 +261,8 @@ def _rebuilt(step: Step) -> tuple[str, ...]:
     if any(view.materialized for view, _old in step.made):
         statements.append("SET LOCAL statement_timeout = 0")  # it is filled in here, and takes what it takes
     for view, old in step.made:
-        statements.append(_create(view, view.name))
-        if old:
-            hung = (
-                _hung_on(old, view.name) if old.form.materialized == view.materialized else _hung_on(old, view.name)[1:]
-            )
-            statements += hung
-            if view.materialized:
-                statements += [_index(name, definition, view.name) for name, definition in old.indexes]
+        assert old
+        statements += _again(view, old, view.name)
     return (*statements, *_noted(step))
 
 
@@ -287,8 +270,8 @@ def _filled(step: Step) -> tuple[str, ...]:
     ((view, old),) = step.made
     assert old
     name = temporary_name(view.name)
-    indexes = [_index(_index_name(view.name, index), definition, name) for index, definition in old.indexes]
-    return (f"DROP MATERIALIZED VIEW IF EXISTS {name.sql}", _create(view, name), *indexes)
+    made = _again(view, old, name, lambda index: _index_name(view.name, index))
+    return (f"DROP MATERIALIZED VIEW IF EXISTS {name.sql}", *made)
 
 
 def _index_name(view: QualifiedName, index: str) -> str:
@@ -298,15 +281,11 @@ def _index_name(view: QualifiedName, index: str) -> str:
 def _swapped(step: Step) -> tuple[str, ...]:
     ((view, old),) = step.made
     assert old
-    renamed = [
-        f"ALTER INDEX {QualifiedName(view.name.schema, _index_name(view.name, index)).sql} RENAME TO {quote(index)}"
-        for index, _definition in old.indexes
-    ]
+    indexes = [(QualifiedName(view.name.schema, _index_name(view.name, i.name)), i.name) for i in old.kept.indexes]
     return (
         f"DROP MATERIALIZED VIEW {view.name.sql}",
         f"ALTER MATERIALIZED VIEW {temporary_name(view.name).sql} RENAME TO {quote(view.name.name)}",
-        *renamed,
-        *_hung_on(old, view.name),
+        *(f"ALTER INDEX {index.sql} RENAME TO {quote(name)}" for index, name in indexes),
         *_noted(step),
     )
 
