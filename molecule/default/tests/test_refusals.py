@@ -31,7 +31,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an address of another host": ({"postgresql_listen_addresses": ["203.0.113.9"]}, "is no address of this host"),
     "a line that is never reached": (
-        {"postgresql_hba_lines": [{"type": "local", "user": "postgres", "method": "scram-sha-256"}]},
+        {
+            "postgresql_hba_lines": [
+                {"type": "local", "database": "shop", "user": "postgres", "method": "scram-sha-256"}
+            ]
+        },
         "is never reached",
     ),
     "an unreadable certificate": (
