@@ -11,8 +11,9 @@ description:
   - Asks, as the application's role, whether a tenant sees, changes, deletes, gives away or forges rows of another, and
     whether anything is seen without a context; for two tenants of each table, and for every view that shows it. Then the
     same through PgBouncer, by clients that take turns on its server connections, and at random.
-  - Looks also for ways around that nobody has gone yet - an application role that could become the owner, functions that
-    run as somebody whom row security does not hold.
+  - Looks also for ways around that nobody has gone yet - an application role that could become the owner, partitions and
+    inheritance children by their own names, rights that row security does not hold, views and functions of somebody whom it
+    does not hold as it holds the application.
   - A check that could not run is a failure, and so is a table about which nothing could be asked.
   - All of it happens in transactions that are rolled back. That does not take back sequence numbers, nor what a trigger
     does outside the database, so on production servers it is for you to decide.

@@ -9,8 +9,15 @@ ROLES = (
     "CREATE ROLE lint_app LOGIN",
     "CREATE ROLE lint_member LOGIN IN ROLE lint_owner",
     "CREATE ROLE lint_bypass LOGIN BYPASSRLS",
+    "CREATE ROLE lint_riser LOGIN IN ROLE lint_bypass",
 )
-NO_ROLES = ("DROP ROLE lint_member", "DROP ROLE lint_owner", "DROP ROLE lint_app", "DROP ROLE lint_bypass")
+NO_ROLES = (
+    "DROP ROLE lint_riser",
+    "DROP ROLE lint_member",
+    "DROP ROLE lint_owner",
+    "DROP ROLE lint_app",
+    "DROP ROLE lint_bypass",
+)
 
 BARE = "CREATE TABLE {s}.t (id bigint PRIMARY KEY, user_id bigint NOT NULL, note text); "
 TABLE = BARE + "CREATE INDEX ON {s}.t (user_id); "
@@ -26,6 +33,18 @@ SPLIT = (
 WALL = (
     "ALTER TABLE {s}.p ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
     "CREATE POLICY w ON {s}.p TO lint_app USING (tenant = (SELECT NULLIF(current_setting('app.tenant', true), ''))); "
+)
+# a partition, one of those below it, one of somebody else, and a child of which everybody may fill a column
+BELOW = (
+    "CREATE TABLE {s}.p_2 PARTITION OF {s}.p FOR VALUES FROM ('2026-01-01') TO ('2027-01-01') PARTITION BY LIST (id);"
+    "CREATE TABLE {s}.p_2_1 PARTITION OF {s}.p_2 DEFAULT;"
+    "CREATE TABLE {s}.p_3 PARTITION OF {s}.p FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');"
+    "CREATE TABLE {s}.kid (PRIMARY KEY (id)) INHERITS ({s}.t);"
+    "CREATE INDEX ON {s}.kid (user_id); CREATE INDEX ON {s}.p (tenant); "
+)
+OPENED = (
+    "GRANT USAGE ON SCHEMA {s} TO PUBLIC; GRANT SELECT ON {s}.p_1, {s}.p_2_1 TO lint_app;"
+    "GRANT INSERT (note) ON {s}.kid TO PUBLIC; ALTER TABLE {s}.p_3 OWNER TO lint_owner; "
 )
 # a semicolon would end the statement for the fixture
 AUDIT = (
@@ -75,7 +94,28 @@ SECURITY_CASES = (
         PROTECTED,
         ("r", "t"),
     ),
-    Case("row_security_without_policy", TABLE + FORCED, PROTECTED, ("t",)),
+    Case(
+        "partition_bypasses_row_security",
+        PROTECTED + SPLIT + WALL + BELOW + OPENED,
+        PROTECTED
+        + SPLIT
+        + WALL
+        + BELOW
+        + OPENED
+        + "".join(
+            f"ALTER TABLE {{s}}.{one} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; "
+            for one in ("p_1", "p_2_1", "p_3", "kid")
+        )
+        # nobody whom a policy would hold, and a right that shows and writes no row
+        + "GRANT SELECT ON {s}.p_2 TO lint_bypass; GRANT REFERENCES ON {s}.p_2 TO lint_app",
+        ("kid", "p_1", "p_2_1", "p_3"),
+    ),
+    Case(
+        "row_security_without_policy",
+        TABLE + FORCED,
+        PROTECTED + SPLIT + WALL + "ALTER TABLE {s}.p_1 ENABLE ROW LEVEL SECURITY",
+        ("t",),
+    ),
     Case("row_security_not_forced", TABLE + ENABLED + POLICY, PROTECTED, ("t",)),
     Case(
         "row_security_only_restrictive",
@@ -103,9 +143,11 @@ SECURITY_CASES = (
         + "CREATE POLICY p ON {s}.t TO lint_app USING (user_id = (SELECT current_setting('app.user_id')::bigint));"
         "CREATE TABLE {s}.u (id bigint PRIMARY KEY, kind text);"
         "ALTER TABLE {s}.u ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
-        "CREATE POLICY q ON {s}.u TO lint_app USING (kind = current_setting('app.' || kind, true))",
+        "CREATE POLICY q ON {s}.u TO lint_app USING (kind = current_setting('app.' || kind, true));"
+        "CREATE POLICY r ON {s}.u TO lint_app USING (current_setting('app.kind', true) IS NULL OR kind = 'a');"
+        "CREATE POLICY s ON {s}.u TO lint_app USING (COALESCE(current_setting('app.kind', true), '') = kind)",
         PROTECTED + "CREATE POLICY q ON {s}.t FOR SELECT TO lint_app USING (current_setting('role') = note)",
-        ("t.p", "u.q"),
+        ("t.p", "u.q", "u.r", "u.s"),
     ),
     Case(
         "policy_always_true",
@@ -117,10 +159,10 @@ SECURITY_CASES = (
     Case(
         "application_role_bypasses_row_security",
         TABLE + FORCED + "CREATE POLICY p ON {s}.t TO lint_app, lint_member USING " + MINE + "GRANT INSERT (id) ON {s}.t"
-        " TO lint_bypass; ALTER TABLE {s}.t OWNER TO lint_owner",
+        " TO lint_bypass, lint_riser; ALTER TABLE {s}.t OWNER TO lint_owner",
         PROTECTED + "CREATE POLICY o ON {s}.t TO lint_owner USING (id > 0); GRANT SELECT ON {s}.t TO lint_app;"
         "ALTER TABLE {s}.t OWNER TO lint_owner",
-        ("lint_bypass", "lint_member"),
+        ("lint_bypass", "lint_member", "lint_riser"),
     ),
     Case(
         "view_bypasses_row_security",
@@ -128,11 +170,12 @@ SECURITY_CASES = (
         "CREATE TABLE {s}.u (id bigint PRIMARY KEY, user_id bigint); CREATE INDEX ON {s}.u (user_id);"
         "ALTER TABLE {s}.u ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON {s}.u TO lint_app USING " + MINE + "CREATE VIEW"
         " {s}.w AS SELECT id FROM {s}.u; ALTER TABLE {s}.u OWNER TO lint_owner; ALTER VIEW {s}.w OWNER TO lint_owner;"
-        "COMMENT ON VIEW {s}.w IS 'Owner''s'",
+        "COMMENT ON VIEW {s}.w IS 'Owner''s'; CREATE TABLE {s}.kid (PRIMARY KEY (id)) INHERITS ({s}.t);"
+        "CREATE VIEW {s}.x AS SELECT id FROM {s}.kid; ALTER VIEW {s}.x OWNER TO lint_app",
         PROTECTED + "CREATE VIEW {s}.v AS SELECT id FROM {s}.t; ALTER VIEW {s}.v OWNER TO lint_app;"
         "CREATE VIEW {s}.above AS SELECT id FROM {s}.v;"
         "CREATE TABLE {s}.open (id bigint PRIMARY KEY); CREATE VIEW {s}.o AS SELECT id FROM {s}.open",
-        ("Shown", "w"),
+        ("Shown", "w", "x"),
     ),
     Case(
         "view_without_security_invoker",

@@ -23,6 +23,7 @@ CREATE TABLE orders (id int PRIMARY KEY, user_id bigint NOT NULL, status varchar
 CREATE TABLE parts (id int, tenant uuid NOT NULL, at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE parts_1 PARTITION OF parts DEFAULT;
 CREATE FUNCTION whoami() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT 1::bigint';
+CREATE TABLE old (PRIMARY KEY (id)) INHERITS (orders);
 CREATE VIEW shown AS SELECT * FROM orders;
 """
 CONTEXT = {"user": "app.user_id", "role": "app.user_role"}
@@ -75,23 +76,75 @@ def test_check_mode_predicts_what_applying_does_and_then_nothing_is_left(shop: S
     assert (again.changed, again.diff, again.warnings) == (False, [], ())
 
 
-def test_partitions_that_can_be_read_past_it_are_named(shop: Server) -> None:
+NOBODY = "00000000-0000-0000-0000-000000000000"
+SOMEBODY = "11111111-1111-1111-1111-111111111111"
+
+
+def counted(connection: Any, *tables: str) -> list[int]:
+    return [rows(connection, f"SELECT count(*) FROM {name}")[0][0] for name in tables]
+
+
+def test_what_is_open_by_its_own_name_is_named(shop: Server) -> None:
     """Default privileges give the application rights on every new partition."""
     declare(shop)
-    shop.run("GRANT SELECT ON parts, parts_1 TO shop_app; GRANT INSERT ON parts_1 TO PUBLIC", database="rows")
+    shop.run(
+        "GRANT SELECT ON parts, parts_1 TO shop_app; GRANT INSERT ON parts_1 TO PUBLIC; GRANT SELECT (id) ON old TO shop_app",
+        "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2030-01-01') TO ('2031-01-01')",
+        "ALTER TABLE parts_2 OWNER TO onlooker",
+        f"INSERT INTO parts VALUES (1, '{NOBODY}', '2026-01-01')",
+        database="rows",
+    )
     with connect(place(shop)) as connection:
-        execute(connection, "INSERT INTO parts VALUES (1, '00000000-0000-0000-0000-000000000000', '2026-01-01')")
         execute(connection, "SET ROLE shop_app")
-        seen = [rows(connection, f"SELECT count(*) FROM {name}")[0][0] for name in ("parts", "parts_1")]
-    assert seen == [0, 1]
+        assert counted(connection, "parts", "parts_1") == [0, 1]
     for check in (True, False):
         found = declare(shop, check=check)
-        assert [warning.partition(": REVOKE")[0] for warning in found.warnings] == [
-            "row security of public.parts does not hold public, shop_app in its partitions, to which they have rights (public.parts_1)"
+        assert [warning.partition(": ALTER")[0] for warning in found.warnings] == [
+            f"row security of public.{top} does not hold {roles} by the names of what is below it, to which they have rights "
+            f"({names})"
+            for top, roles, names in (
+                ("orders", "shop_app", "public.old"),
+                ("parts", "onlooker, public, shop_app", "public.parts_1, public.parts_2"),
+            )
         ]
         assert not found.changed
-    shop.run("REVOKE ALL ON parts_1 FROM shop_app, PUBLIC", database="rows")
-    assert declare(shop).warnings == ()
+
+
+def test_what_is_said_against_it_holds_and_keeps_the_way_through_the_table_above(shop: Server) -> None:
+    declare(shop)
+    shop.run(
+        "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2030-01-01') TO ('2031-01-01')",
+        "GRANT ALL ON orders, old, parts, parts_1, parts_2 TO shop_app",
+        f"INSERT INTO parts VALUES (1, '{NOBODY}', '2026-01-01')",
+        *(
+            f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+            for name in ("old", "parts_1", "parts_2")
+        ),
+        database="rows",
+    )
+    found = declare(shop)
+    assert (found.warnings, found.changed) == ((), False)
+    with connect(place(shop)) as connection:
+        execute(connection, "SET ROLE shop_app")
+        execute(connection, "BEGIN")
+        rows(connection, f"SELECT set_user_context('{SOMEBODY}')")
+        execute(connection, f"INSERT INTO parts VALUES (2, '{SOMEBODY}', '2026-01-01')")
+        assert counted(connection, "parts", "parts_1", "parts_2") == [1, 0, 0]
+        execute(connection, "UPDATE parts SET at = '2030-05-05'")
+        execute(connection, "COMMIT")
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="row-level security policy"):
+            execute(connection, f"INSERT INTO parts_1 VALUES (3, '{SOMEBODY}', '2026-01-01')")
+        execute(connection, "RESET ROLE")
+        assert counted(connection, "parts", "parts_1", "parts_2") == [2, 1, 1]
+
+
+def test_a_long_name_is_changed_once(shop: Server) -> None:
+    name = "ä" + "x" * 61
+    shop.run(f'SET ROLE shop_owner; CREATE TABLE "{name}" (id int PRIMARY KEY, user_id bigint)', database="rows")
+    tables = [{"name": name, "owner_column": "user_id", "admin_role": "admin"}]
+    assert declare(shop, tables=tables).changed
+    again = declare(shop, tables=tables)
+    assert (again.changed, again.diff, again.warnings) == (False, [], ())
 
 
 def test_a_run_killed_after_any_step_is_continued_with_the_next(shop: Server) -> None:

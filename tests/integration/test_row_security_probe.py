@@ -21,7 +21,13 @@ CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id bi
 CREATE TABLE notes (id int PRIMARY KEY, owner uuid NOT NULL, body text);
 INSERT INTO orders (user_id, total) SELECT i % 5, i FROM generate_series(1, 100) i;
 INSERT INTO notes SELECT i, md5((i % 3)::text)::uuid, 'x' FROM generate_series(1, 30) i;
-GRANT SELECT, INSERT, UPDATE, DELETE ON orders, notes TO shop_app;
+CREATE TABLE parts (id int NOT NULL, user_id bigint NOT NULL, total numeric) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (50);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (50) TO (200);
+INSERT INTO parts SELECT i, i % 5, i FROM generate_series(1, 120) i;
+CREATE TABLE docs (id int PRIMARY KEY, tenant varchar(9) NOT NULL, body text);
+INSERT INTO docs VALUES (1, 'acme-corp', 'secret'), (2, 'other', 'x');
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders, notes, parts, docs TO shop_app;
 """
 CONTEXT = {"user": "app.user_id", "role": "app.user_role"}
 SECURITY = {
@@ -31,6 +37,8 @@ SECURITY = {
     "tables": [
         {"name": "orders", "owner_column": "user_id", "admin_role": "admin"},
         {"name": "notes", "owner_column": "owner"},
+        {"name": "parts", "owner_column": "user_id"},
+        {"name": "docs", "owner_column": "tenant"},
     ],
 }
 PROBE: dict[str, Any] = {
@@ -39,6 +47,8 @@ PROBE: dict[str, Any] = {
     "tables": [
         {"name": "orders", "owner_column": "user_id", "admin_role": "admin"},
         {"name": "notes", "owner_column": "owner"},
+        {"name": "parts", "owner_column": "user_id"},
+        {"name": "docs", "owner_column": "tenant"},
     ],
     "probes": 100,
 }
@@ -51,8 +61,9 @@ def tenants(server: Server) -> Iterator[Server]:
     assert call(server, "row_security", {"login_db": "tenants", **SECURITY}).changed
     yield server
     server.run(
-        "DROP DATABASE tenants WITH (FORCE)", "DROP ROLE shop_owner", "DROP ROLE shop_app", "DROP ROLE other_owner"
-    )
+        "DROP DATABASE tenants WITH (FORCE)", "DROP ROLE shop_owner", "DROP ROLE shop_app", "DROP ROLE other_owner",
+        "DROP ROLE IF EXISTS bypasser",
+    )  # fmt: skip
 
 
 def probe(server: Server, **changes: Any) -> Any:
@@ -91,6 +102,28 @@ GRANT EXECUTE ON FUNCTION all_orders() TO shop_app
 """
 
 
+SET = "NULLIF(current_setting('app.user_id', true), '') IS NOT NULL"
+FRESH = """
+CREATE POLICY i ON orders FOR INSERT TO shop_app WITH CHECK (true);
+CREATE POLICY fresh ON orders AS RESTRICTIVE FOR INSERT WITH CHECK (total = 0)
+"""
+CUT = "tenant = (SELECT NULLIF(current_setting('app.user_id', true), '')::varchar(9))"
+WALL = "ALTER TABLE parts_1 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+
+
+def definer(body: str, owner: str = "postgres") -> str:
+    """Return statements that make a function with somebody else's rights."""
+    function = (
+        f"CREATE FUNCTION leak() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN ({body}); END $$"
+    )
+    return f"{function}; ALTER FUNCTION leak() OWNER TO {owner}"
+
+
+def hole(command: str) -> str:
+    """Return a statement that opens all rows to a command."""
+    return f"CREATE POLICY hole ON orders FOR {command} TO shop_app USING (true)"
+
+
 @pytest.mark.parametrize(
     ("mutation", "words"),
     [
@@ -114,6 +147,35 @@ GRANT EXECUTE ON FUNCTION all_orders() TO shop_app
         (SESSION_WIDE, "after a transaction with a context"),
         ("DELETE FROM notes", "0 tenants have rows"),
         ("REVOKE ALL ON notes FROM shop_app", "has no right on the table"),
+        # partitions and children by their own names
+        ("GRANT SELECT ON parts_1 TO shop_app", "public.parts_1 has no row security of its own"),
+        ("GRANT SELECT (id) ON parts_1 TO shop_app", "public.parts_1 has no row security of its own"),
+        ("GRANT TRUNCATE ON parts_1 TO PUBLIC", "public.parts_1 has no row security of its own"),
+        ("CREATE TABLE kid () INHERITS (orders); GRANT INSERT ON kid TO shop_app", "public.kid has no row security of its own"),
+        ("ALTER TABLE parts_1 OWNER TO shop_app", "shop_app owns the table"),
+        (f"{WALL}; CREATE POLICY p ON parts_1 USING (true); GRANT SELECT ON parts_1 TO shop_app", "about which nothing was asked"),
+        ("CREATE VIEW v AS SELECT * FROM parts_1; GRANT SELECT ON v TO shop_app", "public.v"),
+        ("CREATE MATERIALIZED VIEW m AS SELECT * FROM parts_1; GRANT SELECT ON m TO shop_app", "materialised view"),
+        (definer("SELECT count(*) FROM parts_1"), "leak()"),
+        # rights on columns, and rights that row security does not hold
+        ("GRANT TRUNCATE ON orders TO shop_app", "has TRUNCATE, which row security does not hold"),
+        ("GRANT TRIGGER ON orders TO shop_app", "has TRIGGER, which row security does not hold"),
+        (f"REVOKE UPDATE ON orders FROM shop_app; GRANT UPDATE (total) ON orders TO shop_app; {hole('UPDATE')}",
+         "foreign rows that tenant 0 changes"),
+        (f"REVOKE SELECT ON orders FROM shop_app; GRANT SELECT (id, user_id) ON orders TO shop_app; {hole('SELECT')}",
+         "tenant 0 sees foreign rows"),
+        (f"REVOKE SELECT ON orders FROM shop_app; GRANT SELECT (id) ON orders TO shop_app; {hole('SELECT')}", "rows that tenant 0 sees"),
+        # views through which something is written, of which single columns are read, or that show no owner
+        ("CREATE VIEW v AS SELECT * FROM orders; GRANT DELETE ON v TO shop_app", "may write through it"),
+        (f"CREATE VIEW v AS SELECT * FROM orders WHERE {OWN}; GRANT SELECT, INSERT ON v TO shop_app", "may write through it"),
+        ("CREATE VIEW v AS SELECT * FROM orders; GRANT SELECT (id, user_id) ON v TO shop_app", "tenant 0 sees foreign rows"),
+        (f"CREATE VIEW v AS SELECT id FROM orders WHERE {SET}; GRANT SELECT ON v TO shop_app", "whose rows it shows"),
+        # functions, however they name it
+        (definer("SELECT count(*) FROM ORDERS"), "leak()"),
+        ("CREATE VIEW v AS SELECT * FROM orders; " + definer("SELECT count(*) FROM v"), "leak()"),
+        ("CREATE POLICY mig ON orders TO shop_owner USING (true); " + definer("SELECT count(*) FROM orders", "shop_owner"), "leak()"),
+        ("CREATE ROLE bypasser BYPASSRLS; GRANT bypasser TO shop_app", "may become bypasser"),
+        (f"DROP POLICY docs_owner ON docs; CREATE POLICY p ON docs TO shop_app USING ({CUT})", "whose name only begins with acme-corp"),
     ],
 )  # fmt: skip
 def test_each_mutation_makes_the_probe_fail(tenants: Server, mutation: str, words: str) -> None:
@@ -125,6 +187,62 @@ def test_each_mutation_makes_the_probe_fail(tenants: Server, mutation: str, word
     tenants.run(
         "ALTER ROLE shop_app NOSUPERUSER NOBYPASSRLS", "ALTER TABLE orders OWNER TO shop_owner", database="tenants"
     )
+
+
+def test_a_refusal_by_another_rule_proves_nothing(tenants: Server) -> None:
+    tenants.run(FRESH, database="tenants")
+    with pytest.raises(NotIsolated, match="another rule refuses both, and nothing is proven"):
+        probe(tenants)
+
+
+SOUND = {
+    "partitions that are had through their parent only": f"{WALL}; GRANT ALL ON parts_1 TO shop_app; REVOKE TRUNCATE, TRIGGER ON parts_1 FROM shop_app",
+    "partitions out of reach": "CREATE SCHEMA far; ALTER TABLE parts_1 SET SCHEMA far; GRANT SELECT ON far.parts_1 TO shop_app",
+    "new rows only": "REVOKE ALL ON notes FROM shop_app; GRANT INSERT ON notes TO shop_app",
+    "single columns": "REVOKE UPDATE, INSERT ON orders FROM shop_app; GRANT UPDATE (total), INSERT (user_id, total) ON orders TO shop_app",
+    "nobody inserts": "DROP POLICY notes_owner ON notes; CREATE POLICY n ON notes FOR SELECT TO shop_app USING"
+    " (owner = (SELECT NULLIF(current_setting('app.user_id', true), '')::uuid))",
+    "names that mean something to others": 'ALTER TABLE orders ADD COLUMN "tax %s %" numeric; ALTER TABLE notes RENAME body TO "a(b$"',
+    "functions that name others": definer("SELECT count(*) FROM orders_of_old")
+    + "; CREATE TABLE orders_of_old (id int)",
+    "a function for triggers": "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+    " $$ BEGIN PERFORM count(*) FROM orders; RETURN NEW; END $$",
+    "only administrators insert": "DROP POLICY orders_owner ON orders; DROP POLICY orders_admin ON orders;"
+    f" CREATE POLICY r ON orders FOR SELECT TO shop_app USING ({OWN});"
+    " CREATE POLICY a ON orders TO shop_app USING (current_setting('app.user_role', true) = 'admin')",
+}
+
+
+@pytest.mark.parametrize("case", SOUND)
+def test_what_is_sound_is_no_finding(tenants: Server, case: str) -> None:
+    tenants.run(SOUND[case], database="tenants")
+    assert "none failed" in probe(tenants).data["msg"]
+
+
+def test_users_who_own_the_row_that_they_are(tenants: Server) -> None:
+    """The owner column is an identity: it can neither be chosen nor given away, and still the probe asks what it can."""
+    users = {"name": "users", "owner_column": "id"}
+    tenants.run(
+        "SET ROLE shop_owner; CREATE TABLE users (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);"
+        " INSERT INTO users (name) VALUES ('a'), ('b'); GRANT SELECT, INSERT, UPDATE, DELETE ON users TO shop_app",
+        database="tenants",
+    )
+    call(tenants, "row_security", {"login_db": "tenants", **SECURITY, "tables": [users]})
+    found = probe(tenants, tables=[users])
+    assert {"tenant 1 inserts a row of 2", "foreign rows that tenant 1 changes"} < {
+        c["question"] for c in found.data["checks"]
+    }
+
+
+def test_a_parent_without_row_security_is_a_way_to_its_partitions(tenants: Server) -> None:
+    part = {"name": "parts_1", "owner_column": "user_id"}
+    tenants.run(
+        f"DROP POLICY parts_owner ON parts; ALTER TABLE parts DISABLE ROW LEVEL SECURITY; {WALL};"
+        f" CREATE POLICY p ON parts_1 TO shop_app USING ({OWN}); GRANT SELECT ON parts_1 TO shop_app",
+        database="tenants",
+    )
+    with pytest.raises(NotIsolated, match=r"public\.parts has no row security of its own"):
+        probe(tenants, tables=[part])
 
 
 def test_a_restrictive_policy_that_leaves_some_own_rows_alone_is_no_finding(tenants: Server) -> None:

@@ -14,8 +14,10 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.row_security imp
     Observed,
     ObservedPolicy,
     ObservedTable,
+    Past,
     PolicyForm,
     Rules,
+    open_partitions,
     plan,
     unsettled,
 )
@@ -140,6 +142,35 @@ def test_shorthands_become_policies_that_fail_closed() -> None:
     mine = "user_id = (SELECT NULLIF(pg_catalog.current_setting('app.user_id', true), '')::bigint)"
     assert (owner.name, owner.roles, owner.using, owner.check) == ("orders_owner", ("app",), mine, mine)
     assert admin.using == "(SELECT NULLIF(pg_catalog.current_setting('app.user_role', true), '')) = 'it''s'"
+
+
+def test_shorthands_of_a_long_name_are_two_policies_that_the_server_keeps() -> None:
+    name = "ä" + "x" * 61
+    around = Surroundings(CONTEXT, ("app",), {(QualifiedName("public", name), "user_id"): "bigint"}, "public")
+    item = {"name": name, "owner_column": "user_id", "admin_role": "admin"}
+    ((found,), problems) = protected_tables([item], around)
+    assert problems == ()
+    owner, admin = (policy.name for policy in found.policies)
+    assert (owner[-15:], admin[-6:]) == ("_0e219a05_owner", "_admin")
+    assert [len(name.encode()) for name in (owner, admin)] == [63, 63]
+
+
+ONE, TWO, DEEP = (QualifiedName("app", f"p_{name}") for name in ("1", "2", "2_1"))
+TOP = QualifiedName("app", "p")
+
+
+def test_what_is_open_below_a_table_is_said_once_with_what_lasts() -> None:
+    past = (
+        Past(TOP, ONE, False, ("b",)),
+        Past(TOP, TWO, True, ("c",)),
+        Past(TOP, DEEP, False, ("a", "b")),
+        Past(T, QualifiedName("public", "kid"), False),
+    )
+    (said,) = open_partitions(past, [TOP, T])
+    assert said.startswith("row security of app.p does not hold a, b by the names of what is below it")
+    assert "(app.p_1, app.p_2_1): ALTER TABLE app.p_1 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY" in said
+    # what is declared itself will have row security of its own
+    assert open_partitions(past, [TOP, ONE, DEEP]) == ()
 
 
 @pytest.mark.parametrize(

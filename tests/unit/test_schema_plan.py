@@ -112,6 +112,16 @@ def test_what_can_be_proven_of_row_security_is_told_apart() -> None:
     assert probe["unproven"] == ["notes"]
 
 
+def test_policies_that_are_written_out_need_no_context() -> None:
+    """That is what the lint proposes."""
+    tables = [{"name": "notes", "policies": [{"name": "p", "using": "id > 0"}]}]
+    shop = {"name": "shop", "owner": "boss", "application_role": {"name": "app"}, "row_security": {"tables": tables}}
+    data = FilterModule().filters()["schema_plan"]([shop])
+    assert data["problems"] == []
+    (probe,) = data["probes"]
+    assert (probe["context"], probe["tables"], probe["unproven"]) == (None, [], ["notes"])
+
+
 @pytest.mark.parametrize(
     ("database", "said"),
     [

@@ -136,6 +136,13 @@ CHECKS = (
         row_security.row_security_disabled,
     ),
     Check(
+        "partition_bypasses_row_security",
+        "error",
+        ("security",),
+        "Partition or child of a protected table that is open by its own name",
+        row_security.partition_bypasses_row_security,
+    ),
+    Check(
         "row_security_without_policy",
         "warning",
         ("security", "availability"),

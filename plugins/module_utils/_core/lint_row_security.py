@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +30,8 @@ _SETTING = re.compile(
     r"(?P<guard>NULLIF\()?(?<![\w$.\"])current_setting\((?P<name>'[^']*\.[^']*')::text(?P<missing>, true)?\)"
 )
 _ANY_SETTING = re.compile(r"(?<![\w$.\"])current_setting\((?!'[^'.]*'::text)")
+# what gives a value although its operand is NULL, as the server puts it between parentheses of its own; CASE has none
+_TAKES_NULL = re.compile(r"\bIS (?:NOT )?(?:NULL|TRUE|FALSE|UNKNOWN|DISTINCT FROM)\b|\bCASE\b")
 _ALWAYS = re.compile(r"true|\(true\)|\(1 = 1\)|\((?:true OR .*|.* OR true)\)", re.DOTALL)
 
 
@@ -77,9 +79,26 @@ def row_security_disabled(observed: Observed, rules: Rules) -> Iterator[Found]:
         yield Found(at, f"{why}. Once enabled, who has no policy sees nothing", tuple(fixes), declared, size)
 
 
+def partition_bypasses_row_security(observed: Observed, _rules: Rules) -> Iterator[Found]:
+    for table, ways in observed.security.below.items():
+        held = [way for way in ways if way.roles and not way.enabled and not observed.facts_of(way.top).extension]
+        if not held:
+            continue
+        tops = ", ".join(str(way.top) for way in held)
+        roles = ", ".join(sorted({role for way in held for role in way.roles}))
+        detail = (
+            f"policies of {tops} do not hold {roles} here, by its own name. With row security of its own and no policy it is "
+            f"had through {held[0].top} only; a report or a subscription that reads or fills it by its own name then sees or "
+            "may write nothing. A REVOKE would be undone by default privileges"
+        )
+        fixes = (Fix("enable_row_security", table), Fix("force_row_security", table))
+        yield Found(path(table), detail, fixes, bytes=observed.size(table))
+
+
 def row_security_without_policy(observed: Observed, _rules: Rules) -> Iterator[Found]:
     for there in _enabled(observed):
-        if not there.policies:
+        # what is below a protected table may be had through that only: it lets nobody in on purpose
+        if not there.policies and there.table not in observed.security.below:
             whom = "nobody" if there.forced else "nobody but its owner"
             detail = (
                 f"row security is enabled without any policy: {whom} sees a row. A person has to say who may, or a person "
@@ -212,14 +231,54 @@ def policy_setting_without_nullif(observed: Observed, rules: Rules) -> Iterator[
         )
         at, mended = path(there.table, policy.name), _mended(form)
         if any(_raising(text) for text in (mended.using, mended.check)):
-            yield Found(at, f"{why}. The setting's name is computed: a person has to rewrite it")
+            yield Found(at, f"{why}. {_undecided(texts)}: a person has to rewrite it")
             continue
         others = tuple(replace(other, form=_mended(other.form)) for other in there.policies)
         declared = _declared(replace(there, policies=others), observed, rules) if there.enabled else {}
         yield Found(at, why, (Fix("alter_policy", there.table, policy.name, policy=mended),), declared)
 
 
+def _undecided(texts: Sequence[str]) -> str:
+    """Say why NULLIF alone is no remedy."""
+    if any(_null_opens(text) for text in texts):
+        return (
+            "It asks whether there is a value, or puts one in its place (IS NULL, COALESCE, …), so that it may be open "
+            "without a context, and NULLIF may open it for an empty one, too"
+        )
+    return "The setting's name is computed"
+
+
+def _null_opens(text: str) -> bool:
+    """Whether a setting that is NULL where it is not set may be what lets a row through."""
+    return any(_null_is_taken(text, call.start()) for call in _SETTING.finditer(text) if not _guards(call))
+
+
+def _null_is_taken(text: str, place: int) -> bool:
+    """Whether something around this place of an expression, as the server deparses it, has a value although this has none."""
+    plain = f"({blanked(text)})"
+    opened: list[int] = []
+    for position, character in enumerate(plain):
+        if character == "(":
+            opened.append(position)
+        elif opened and character == ")":
+            start = opened.pop()
+            if start <= place < position and (
+                plain[:start].endswith("COALESCE") or _TAKES_NULL.search(_own(plain[start + 1 : position]))
+            ):
+                return True
+    return False
+
+
+def _own(text: str) -> str:
+    """Return what of an expression stands in no parentheses."""
+    while (shorter := re.sub(r"\([^()]*\)", "", text)) != text:
+        text = shorter
+    return text
+
+
 def _mended(form: PolicyForm) -> PolicyForm:
+    if _null_opens(form.using) or _null_opens(form.check):
+        return form
     return replace(form, using=_guarded(form.using), check=_guarded(form.check))
 
 
@@ -227,7 +286,12 @@ def _raising(text: str) -> bool:
     """Whether an expression can raise, or take an empty text for a value, because of a setting that is not set."""
     calls = list(_SETTING.finditer(text))
     computed = len(calls) < len(_ANY_SETTING.findall(text)) and bare_setting(text)
-    return computed or any(not (call["guard"] and call["missing"]) for call in calls)
+    return computed or any(not _guards(call) for call in calls)
+
+
+def _guards(call: re.Match[str]) -> bool:
+    """Whether a call of current_setting() gives NULL where there is no value."""
+    return bool(call["guard"] and call["missing"])
 
 
 def _guarded(text: str) -> str:
@@ -280,7 +344,7 @@ def application_role_bypasses_row_security(observed: Observed, rules: Rules) -> 
         more = f" and {len(ways) - 3} other tables" if len(ways) > 3 else ""
         detail = (
             f"{why}: policies of {tables}{more} do not hold this role, or it can switch them off. A person has to give the "
-            "application a role that owns nothing, is in no owner, and is neither superuser nor BYPASSRLS"
+            "application a role that owns nothing, is neither superuser nor BYPASSRLS, and is in no role that is or does"
         )
         yield Found((schema, name), detail)
 
@@ -314,5 +378,6 @@ def _way_around(role: Role | None, there: ObservedTable, observed: Observed) -> 
         "it has BYPASSRLS": role.bypass,
         "it is the owner": role.name == owner,
         f"it is a member of {owner}, the owner": owner in role.member_of,
+        f"it is a member of {role.becomes}, which is a superuser or has BYPASSRLS": bool(role.becomes),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")

@@ -7,9 +7,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .names import QualifiedName
-from .row_security import ObservedTable
+from .row_security import ObservedTable, Past
 from .view import ObservedView
 
 ROW_TRIGGER, TRUNCATE_TRIGGER = "pgstead_audit_row", "pgstead_audit_truncate"
@@ -32,6 +33,7 @@ class Role:
     bypass: bool = False
     member_of: frozenset[str] = frozenset()  # owners that it can become
     acts_as: frozenset[str] = frozenset()  # owners whose rights it has without becoming them
+    becomes: str = ""  # a superuser, or a role with BYPASSRLS, that it can become
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Security:
 
     tables: Mapping[QualifiedName, ObservedTable] = field(default_factory=dict)
     columns: Mapping[tuple[QualifiedName, str], tuple[PolicyColumn, ...]] = field(default_factory=dict)  # by policy
+    past: tuple[Past, ...] = ()  # below the tables whose row security is enabled
     per_row: frozenset[str] = frozenset()  # functions that policies call for each row
     grantees: Mapping[QualifiedName, frozenset[str]] = field(default_factory=dict)  # roles with a right, but the owner
     roles: Mapping[str, Role] = field(default_factory=dict)
@@ -47,6 +50,14 @@ class Security:
     reads: Mapping[QualifiedName, frozenset[QualifiedName]] = field(default_factory=dict)  # what a view is made of
     remote: Mapping[QualifiedName, QualifiedName] = field(default_factory=dict)  # foreign table → the one it shows
     invoker_views: bool = True  # PostgreSQL 15 and newer
+
+    @cached_property
+    def below(self) -> Mapping[QualifiedName, tuple[Past, ...]]:
+        """Partitions and inheritance children of protected tables, with what protects them from there."""
+        found: dict[QualifiedName, list[Past]] = {}
+        for one in self.past:
+            found.setdefault(one.table, []).append(one)
+        return {table: tuple(ways) for table, ways in sorted(found.items())}
 
 
 @dataclass(frozen=True)

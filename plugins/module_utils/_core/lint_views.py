@@ -24,6 +24,14 @@ def _protected(name: QualifiedName, observed: Observed) -> ObservedTable | None:
     return there if there and there.enabled and not observed.facts_of(name).extension else None
 
 
+def _shown(name: QualifiedName, observed: Observed) -> ObservedTable | None:
+    """Return a protected table, or what is below one without row security of its own."""
+    below = observed.security.below.get(name, ())
+    if any(not way.enabled and _protected(way.top, observed) for way in below):
+        return ObservedTable(name, False, False)
+    return _protected(name, observed)
+
+
 def _definers(observed: Observed) -> Iterator[tuple[ObservedView, list[ObservedTable]]]:
     """Yield the views that read protected tables with their owner's rights.
 
@@ -32,7 +40,7 @@ def _definers(observed: Observed) -> Iterator[tuple[ObservedView, list[ObservedT
     for name, view in sorted(observed.security.views.items()):
         if view.form.materialized or dict(view.form.options).get(_INVOKER) == "true":
             continue
-        read = [_protected(table, observed) for table in sorted(observed.security.reads.get(name, ()))]
+        read = [_shown(table, observed) for table in sorted(observed.security.reads.get(name, ()))]
         tables = [there for there in read if there]
         if tables:
             yield view, tables
@@ -41,8 +49,19 @@ def _definers(observed: Observed) -> Iterator[tuple[ObservedView, list[ObservedT
 def _open(view: ObservedView, tables: list[ObservedTable], observed: Observed) -> list[tuple[ObservedTable, str]]:
     """Return the tables whose policies do not hold the view's owner, and why."""
     owner = observed.security.roles.get(view.owner)
-    found = [(there, bypasses(owner, there, observed.tables[there.table].owner)) for there in tables]
-    return [(there, why) for there, why in found if why]
+    found = []
+    for there in tables:
+        if there.enabled:
+            why = bypasses(owner, there, observed.tables[there.table].owner)
+            why = f", who {why}" if why else ""
+        else:
+            top = observed.security.below[there.table][0].top
+            why = (
+                f", whom no policy holds there: only {top} above it has row security, and a view of that would be held"
+            )
+        if why:
+            found.append((there, why))
+    return found
 
 
 def view_bypasses_row_security(observed: Observed, rules: Rules) -> Iterator[Found]:
@@ -51,7 +70,7 @@ def view_bypasses_row_security(observed: Observed, rules: Rules) -> Iterator[Fou
         if not around:
             continue
         (there, why), *_ = around
-        detail = f"reads {there.table} as its owner {view.owner}, who {why}: whoever may read the view sees every row"
+        detail = f"reads {there.table} as its owner {view.owner}{why}. Whoever may read the view sees every row"
         if observed.security.invoker_views:
             yield _invoker(view, f"{detail}. {_RIGHTS}", rules)
         else:
@@ -81,7 +100,7 @@ def materialized_view_over_row_security(observed: Observed, _rules: Rules) -> It
     for name, view in sorted(observed.security.views.items()):
         if not view.form.materialized:
             continue
-        shown = [str(table) for table in sorted(_reached(name, observed)) if _protected(table, observed)]
+        shown = [str(table) for table in sorted(_reached(name, observed)) if _shown(table, observed)]
         if shown:
             readers = sorted({role or "PUBLIC" for role, privilege, _ in view.grants if privilege == "SELECT"})
             whom = f"{', '.join(readers)} may read them" if readers else "so far only its owner may read them"
@@ -111,7 +130,7 @@ def foreign_table_over_row_security(observed: Observed, _rules: Rules) -> Iterat
         remote = observed.security.remote.get(name)
         if above:
             what = f"is a partition of {above[0]}, whose policies hold only those who read it there"
-        elif remote and _protected(remote, observed):
+        elif remote and _shown(remote, observed):
             what = f"shows {remote} of a database of this name, as the user that its server's mapping names"
         else:
             continue

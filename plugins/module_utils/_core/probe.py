@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,11 @@ def expected(way: str, name: str, question: str, value: object, wanted: object) 
     if value == wanted:
         return Check(way, name, question, PASSED, f"{value}")
     return Check(way, name, question, FAILED, f"{value}, and must be {wanted}")
+
+
+def names_it(source: str, relation: str) -> bool:
+    """Say whether the text of a function names a relation, however it is spelt."""
+    return re.search(rf"(?<![\w$]){re.escape(relation.lower())}(?![\w$])", source.lower()) is not None
 
 
 def bad(checks: Sequence[Check]) -> tuple[Check, ...]:

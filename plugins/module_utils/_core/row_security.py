@@ -64,6 +64,19 @@ class ObservedTable:
 
 
 @dataclass(frozen=True)
+class Past:
+    """What is below a table with row security, at any depth, and whom that table's policies do not hold there.
+
+    `roles` have rights on it by its own name; neither the owner of `top` nor those whom no policy holds are among them.
+    """
+
+    top: QualifiedName
+    table: QualifiedName
+    enabled: bool
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Declared:
     """A protected table with the server's forms of its policies, in order; none where it is not to be protected."""
 
@@ -109,6 +122,25 @@ class Rules:
         return (one.command, one.permissive, one.roles) == (other.command, other.permissive, other.roles) and (
             (settle(one.using), settle(one.written)) == (settle(other.using), settle(other.written))
         )
+
+
+def open_partitions(past: Sequence[Past], tables: Sequence[QualifiedName]) -> tuple[str, ...]:
+    """Say what can be had past the row security of these tables by its own name, by whom, and what lasts against it."""
+    found: dict[QualifiedName, list[Past]] = {}
+    for below in past:
+        if below.roles and not below.enabled and below.table not in tables:
+            found.setdefault(below.top, []).append(below)
+    return tuple(_open(top, below) for top, below in found.items())
+
+
+def _open(top: QualifiedName, below: Sequence[Past]) -> str:
+    roles = sorted({role for one in below for role in one.roles})
+    names = f"{', '.join(str(one.table) for one in below[:3])}{', …' if len(below) > 3 else ''}"
+    return (
+        f"row security of {top} does not hold {', '.join(roles)} by the names of what is below it, to which they have rights "
+        f"({names}): ALTER TABLE {below[0].table.sql} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY, without a policy; "
+        f"access through {top.name} goes on. A REVOKE lasts until default privileges grant it again"
+    )
 
 
 def unsettled(declared: Sequence[Declared], observed: Observed) -> frozenset[tuple[QualifiedName, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 from .errors import Problem
 from .expression import complaint
 from .inventory import strings
-from .names import QualifiedName, literal, parse, quote, unusable
+from .names import QualifiedName, derive, literal, parse, quote, unusable
 
 COMMANDS = ("all", "select", "insert", "update", "delete")
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)+")
@@ -150,12 +150,14 @@ def _shorthands(table: QualifiedName, owner: str, admin: str, around: Surroundin
     if owner:
         kind = around.type_of(table, owner)
         mine = f"{quote(owner)} = (SELECT NULLIF({_setting(around.context.user)}, '')::{kind})"
-        policies.append(Policy(f"{table.name}_owner", roles=around.application_roles, using=mine, check=mine))
+        policies.append(Policy(derive([table.name], "owner"), roles=around.application_roles, using=mine, check=mine))
     if admin:
         if not around.context.role:
             raise ValueError("admin_role needs context.role: the setting that carries the user's role")
         is_admin = f"(SELECT NULLIF({_setting(around.context.role)}, '')) = {literal(admin)}"
-        policies.append(Policy(f"{table.name}_admin", roles=around.application_roles, using=is_admin, check=is_admin))
+        policies.append(
+            Policy(derive([table.name], "admin"), roles=around.application_roles, using=is_admin, check=is_admin)
+        )
     return policies
 
 

@@ -198,7 +198,8 @@ def _row_security(found: _Found, where: str, item: Mapping[str, Any], base: Call
     probed = [one for one in owned if one["name"] in present]
     if present:
         unproven = sorted(set(present) - {one["name"] for one in probed})
-        found.call("probes", base, application_role=roles[0], context=raw["context"], tables=probed, unproven=unproven)
+        asked = {"context": raw.get("context"), "tables": probed, "unproven": unproven}
+        found.call("probes", base, application_role=roles[0], **asked)
 
 
 def _audit(found: _Found, where: str, item: Mapping[str, Any], base: Call) -> None:

@@ -8,7 +8,7 @@ import codecs
 import os
 import pwd
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,8 +108,10 @@ def connect(target: Target, timeout_seconds: int = 10) -> Iterator[Any]:
         connection.close()
 
 
-def rows(connection: Any, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Run one statement and return its rows."""
+def rows(
+    connection: Any, sql: str, parameters: tuple[Any, ...] | Mapping[str, Any] = ()
+) -> list[tuple[Any, ...]]:
+    """Run one statement and return its rows; with parameters, a percent sign in the statement itself is doubled."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters or None)
         return list(cursor.fetchall())

@@ -126,7 +126,8 @@ class RowSecurity:
         again, _more = answers(connection, trials, sql.read_tried, search_path)
         settled = {text: a.text.split("\0")[0] or text for (_table, text), a in zip(pairs, again, strict=True)}
         self.rules = core.Rules(self.purge, settled)
-        past = sql.open_partitions(connection, [one.table for one in self.declared if one.present])
+        tables = [one.table for one in self.declared if one.present]
+        past = core.open_partitions(sql.read_past(connection, tables), tables)
         return (*warnings, *past, *self.indexes.settle(connection, search_path))
 
     def _slow(self, connection: Any, names: Sequence[str], texts: Sequence[tuple[str, ...]]) -> list[Problem]:

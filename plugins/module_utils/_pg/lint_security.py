@@ -10,7 +10,7 @@ from typing import Any
 from .._core.lint_security_values import PolicyColumn, Role, Security
 from .._core.names import QualifiedName
 from .connection import rows
-from .row_security import called_per_row, read_policies
+from .row_security import called_per_row, read_past, read_policies
 from .tables import OUTSIDE
 from .view import read_views
 
@@ -41,7 +41,10 @@ SELECT r.rolname, r.rolsuper, r.rolbypassrls,
        ARRAY(SELECT o.rolname::text FROM pg_catalog.pg_roles o
              WHERE o.rolname = ANY(%s) AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER')),
        ARRAY(SELECT o.rolname::text FROM pg_catalog.pg_roles o
-             WHERE o.rolname = ANY(%s) AND pg_catalog.pg_has_role(r.oid, o.oid, 'USAGE'))
+             WHERE o.rolname = ANY(%s) AND pg_catalog.pg_has_role(r.oid, o.oid, 'USAGE')),
+       coalesce((SELECT min(b.rolname::text) FROM pg_catalog.pg_roles b
+                 WHERE (b.rolsuper OR b.rolbypassrls) AND b.oid <> r.oid
+                   AND pg_catalog.pg_has_role(r.oid, b.oid, 'MEMBER')), '')
 FROM pg_catalog.pg_roles r WHERE r.rolname = ANY(%s)
 """
 _OWNERS = f"""
@@ -91,6 +94,7 @@ def read_security(connection: Any, application_roles: Sequence[str]) -> Security
     return Security(
         tables=tables,
         columns=_columns(connection),
+        past=read_past(connection),
         per_row=called_per_row(connection, tables.values()),
         grantees=grantees,
         roles=_roles(connection, named | set(application_roles)),
@@ -128,6 +132,6 @@ def _roles(connection: Any, names: Iterable[str]) -> dict[str, Role]:
     owners = [owner for (owner,) in rows(connection, _OWNERS)]
     found = rows(connection, _ROLES, (owners, owners, sorted(names))) if owners else []
     return {
-        name: Role(name, superuser, bypass, frozenset(members), frozenset(acts))
-        for name, superuser, bypass, members, acts in found
+        name: Role(name, superuser, bypass, frozenset(members), frozenset(acts), becomes)
+        for name, superuser, bypass, members, acts, becomes in found
     }

@@ -15,6 +15,7 @@ from .._core.names import quote
 from .._core.probe import NOT_RUN, Check, Subject, expected
 from .._core.row_security_spec import Context
 from .connection import Target, connect, driver, execute, rows
+from .probe_rights import bound
 
 CLIENTS = 4
 RANDOM_TENANTS = 20
@@ -60,7 +61,8 @@ def _interleaved(clients: Sequence[Any], subject: Subject, tenants: Sequence[str
     name, table = str(subject.table), subject.table.sql
     if len(tenants) < 2:
         return [Check("pooled", name, "two tenants", NOT_RUN, "there are no two tenants with rows")]
-    foreign = f"SELECT count(*) FROM {table} WHERE {quote(subject.owner_column)}::text IS DISTINCT FROM %s"
+    column = bound(quote(subject.owner_column))
+    foreign = f"SELECT count(*) FROM {bound(table)} WHERE {column}::text IS DISTINCT FROM %s"
     everything = f"SELECT count(*) FROM {table}"
     one, other, idle, late = clients
     seen = {"foreign rows in one transaction": 0, "foreign rows in the other": 0, "rows without a context": 0}
@@ -129,12 +131,12 @@ def at_random(
 
 
 def _leaks(client: Any, subject: Subject, tenant: str | None, context: Context) -> bool:
-    column, table = quote(subject.owner_column), subject.table.sql
+    column, table = bound(quote(subject.owner_column)), subject.table.sql
     if tenant is None:
         return bool(rows(client, f"SELECT EXISTS (SELECT FROM {table})")[0][0])
     execute(client, "BEGIN")
     _be(client, context, tenant)
-    sql = f"SELECT EXISTS (SELECT FROM {table} WHERE {column}::text IS DISTINCT FROM %s)"
+    sql = f"SELECT EXISTS (SELECT FROM {bound(table)} WHERE {column}::text IS DISTINCT FROM %s)"
     found = bool(rows(client, sql, (tenant,))[0][0])
     # committed, so that a context which outlasts its transaction is met by the next probe without one
     execute(client, "COMMIT")

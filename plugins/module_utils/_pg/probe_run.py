@@ -18,6 +18,7 @@ from .connection import Target, connect, execute, rows
 from .engine import spoken
 from .probe import Prober
 from .probe_pool import CLIENTS, at_random, pooled, tenants_of
+from .probe_rights import read_rights
 from .probe_structure import structure
 from .row_security import missing_roles, read_types
 from .tables import read_tables
@@ -46,12 +47,17 @@ def probe(order: Order) -> dict[str, Any]:
         prober = Prober(connection, order.role, order.context)
         for subject in order.subjects:
             checks += prober.table(subject)
-        tenants = tenants_of(connection, order.subjects)
+        rights = {subject: read_rights(connection, order.role, subject) for subject in order.subjects}
+        asked = [subject for subject in order.subjects if rights[subject].owner.select]
+        tenants = tenants_of(connection, asked)
         if order.pooler:
-            checks += pooled(order.pooler, order.subjects, tenants, order.context)
+            checks += pooled(order.pooler, asked, tenants, order.context)
         random_checks, seconds = _random(order, tenants)
         checks += random_checks
-    checks += unproven(order.subjects, checks, pooled=order.pooler is not None)
+    checks += unproven(order.subjects, checks, pooled=False)
+    # a table of which nothing can be read has been asked about directly, and only so
+    read = [subject for subject in order.subjects if rights[subject].reads]
+    checks += unproven(read, checks, pooled=order.pooler is not None)
     message = summary(checks, order.probes)
     data = {
         "checks": [asdict(check) for check in checks],

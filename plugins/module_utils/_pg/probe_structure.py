@@ -4,33 +4,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .._core.names import quote
+from .._core.names import QualifiedName, quote
 from .._core.probe import FAILED, PASSED, Check, Subject
 from .connection import rows
+from .probe_reach import functions, relatives
 from .row_security import bypassing, read_policies
 
-# functions that run with the rights of somebody whom row security does not hold, and name one of the tables
-_FUNCTIONS = """
-SELECT p.oid::regprocedure::text, o.rolname
-FROM pg_catalog.pg_proc p
-JOIN pg_catalog.pg_roles o ON o.oid = p.proowner
-JOIN pg_catalog.pg_class t ON t.oid = %s::regclass
-WHERE p.prosecdef AND pg_catalog.has_function_privilege(%s, p.oid, 'EXECUTE')
-  AND pg_catalog.has_schema_privilege(%s, p.pronamespace, 'USAGE')
-  AND (o.rolsuper OR o.rolbypassrls OR pg_catalog.pg_has_role(o.oid, t.relowner, 'MEMBER') AND NOT t.relforcerowsecurity)
-  AND (p.prosrc ~ ('\\y' || t.relname || '\\y') OR EXISTS (
-       SELECT FROM pg_catalog.pg_depend d WHERE d.objid = p.oid AND d.refobjid = t.oid))
-ORDER BY 1
+# row security does not hold these at all: a trigger's function sees the rows of everybody who writes
+_UNHELD = """
+SELECT p FROM unnest(ARRAY['TRUNCATE', 'TRIGGER']) p WHERE pg_catalog.has_table_privilege(%s, %s::regclass, p)
 """
 
 
 def structure(connection: Any, role: str, subjects: Sequence[Subject], trusted_functions: Sequence[str]) -> list[Check]:
-    """Return what stands in the catalogue: security on and forced, nobody past it, no function around it."""
+    """Return what stands in the catalogue: security on and forced, nobody past it, no other way to the rows."""
     there = read_policies(connection)
     checks: list[Check] = []
+    tables = dict.fromkeys(subject.table for subject in subjects)
     for subject in subjects:
         name, found = str(subject.table), there.get(subject.table)
         for question, holds in (
@@ -39,14 +32,40 @@ def structure(connection: Any, role: str, subjects: Sequence[Subject], trusted_f
             ("a permissive policy exists", found is not None and any(p.form.permissive for p in found.policies)),
         ):
             checks.append(Check("structure", name, question, PASSED if holds else FAILED, "" if holds else "no"))
-        for function, owner in rows(connection, _FUNCTIONS, (subject.table.sql, role, role)):
+        checks.append(_unheld(connection, role, subject.table))
+        for function, owner in functions(connection, role, subject):
             if function not in trusted_functions:
-                detail = f"{function} runs as {owner}, whom row security does not hold, and {role} may call it"
+                detail = (
+                    f"{function} runs as {owner}, whom row security does not hold as it holds {role}, who may call it"
+                )
                 checks.append(Check("structure", name, "no function leads around it", FAILED, detail))
-    around = {bypass.table: bypass.why for bypass in bypassing(connection, [role], [s.table for s in subjects])}
-    for subject in subjects:
-        why = around.get(subject.table, "")
-        status = FAILED if why else PASSED
+        for one in relatives(connection, role, subject):
+            if one.table not in tables:
+                checks.append(_relative(one.table, one.why, role, subject))
+                checks.append(_unheld(connection, role, one.table))
+                tables[one.table] = None
+    return [*checks, *_around(connection, role, tables)]
+
+
+def _relative(table: QualifiedName, why: str, role: str, subject: Subject) -> Check:
+    detail = f"{table} {why}, and {role} has rights on it" if why else ""
+    question = f"no way past {subject.table} by its own name"
+    return Check("structure", str(table), question, FAILED if why else PASSED, detail)
+
+
+def _unheld(connection: Any, role: str, table: QualifiedName) -> Check:
+    held = [right for (right,) in rows(connection, _UNHELD, (role, table.sql))]
+    detail = f"{role} has {' and '.join(held)}, which row security does not hold" if held else ""
+    return Check("structure", str(table), "no TRUNCATE, no TRIGGER", FAILED if held else PASSED, detail)
+
+
+def _around(connection: Any, role: str, tables: Iterable[QualifiedName]) -> list[Check]:
+    """One check for each table: the role is nobody whom its row security does not hold, nor can it become one."""
+    around = {bypass.table: bypass.why for bypass in bypassing(connection, [role], list(tables))}
+    checks = []
+    for table in tables:
+        why = around.get(table, "")
         detail = f"{role} {why}" if why else ""
-        checks.append(Check("structure", str(subject.table), f"{quote(role)} cannot go around it", status, detail))
+        status = FAILED if why else PASSED
+        checks.append(Check("structure", str(table), f"{quote(role)} cannot go around it", status, detail))
     return checks

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._core.names import QualifiedName, literal, quote
 from .._core.plan import MARKER, Change, with_marker
-from .._core.row_security import KIND, OWNER, ObservedPolicy, ObservedTable, PolicyForm, Step
+from .._core.row_security import KIND, OWNER, ObservedPolicy, ObservedTable, Past, PolicyForm, Step
 from .._core.row_security_spec import Context, Policy
 from .._core.schema_export_security import policy_calls
 from .canonical import Trial, enclosed
@@ -37,8 +37,13 @@ FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class t ON t.oid = p.polrelid
 WHERE t.relnamespace = pg_catalog.pg_my_temp_schema() AND p.polname = ANY(%s)
 """
 _TYPES = """
-SELECT n.nspname, t.relname, a.attname, a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod)
+SELECT n.nspname, t.relname, a.attname, a.attnum, pg_catalog.format_type(y.oid, -1)
 FROM pg_catalog.pg_attribute a
+CROSS JOIN LATERAL (
+    WITH RECURSIVE below(oid, base) AS (
+        SELECT y.oid, y.typbasetype FROM pg_catalog.pg_type y WHERE y.oid = a.atttypid
+        UNION ALL SELECT y.oid, y.typbasetype FROM below b JOIN pg_catalog.pg_type y ON y.oid = b.base)
+    SELECT oid FROM below WHERE base = 0) y
 JOIN pg_catalog.pg_class t ON t.oid = a.attrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND (n.nspname, t.relname) IN (SELECT unnest(%s::text[]), unnest(%s::text[]))
@@ -46,27 +51,45 @@ WHERE a.attnum > 0 AND NOT a.attisdropped AND (n.nspname, t.relname) IN (SELECT 
 # a role that owns a table, or may become its owner, is not held by FORCE's absence alone: it can switch security off
 _BYPASSING = """
 SELECT r.rolname, n.nspname, t.relname, o.rolname,
-       r.rolsuper, r.rolbypassrls, pg_catalog.pg_has_role(r.oid, t.relowner, 'MEMBER')
+       r.rolsuper, r.rolbypassrls, pg_catalog.pg_has_role(r.oid, t.relowner, 'MEMBER'),
+       (SELECT min(b.rolname) FROM pg_catalog.pg_roles b
+        WHERE (b.rolsuper OR b.rolbypassrls) AND b.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, b.oid, 'MEMBER')),
+       r.rolcreaterole AND pg_catalog.current_setting('server_version_num')::int < 160000
 FROM pg_catalog.pg_roles r
 CROSS JOIN pg_catalog.pg_class t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 JOIN pg_catalog.pg_roles o ON o.oid = t.relowner
 WHERE r.rolname = ANY(%s) AND (n.nspname, t.relname) IN (SELECT unnest(%s::text[]), unnest(%s::text[]))
 """
-# by its own name, a partition is held by its own row security only
+_THESE = "(n.nspname, t.relname) IN (SELECT unnest(%s::text[]), unnest(%s::text[]))"
+# By its own name, what is below a table is held by its own row security only. Rights on one column are enough to read it.
 _PAST = """
-SELECT n.nspname, t.relname, array_agg(DISTINCT coalesce(g.rolname::text, 'public') ORDER BY coalesce(g.rolname::text, 'public')),
-       array_agg(DISTINCT p.oid::pg_catalog.regclass::text ORDER BY p.oid::pg_catalog.regclass::text)
-FROM pg_catalog.pg_class t
-JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-CROSS JOIN LATERAL pg_catalog.pg_partition_tree(t.oid) q
-JOIN pg_catalog.pg_class p ON p.oid = q.relid AND p.oid <> t.oid AND NOT p.relrowsecurity
-CROSS JOIN LATERAL pg_catalog.aclexplode(p.relacl) x
-LEFT JOIN pg_catalog.pg_roles g ON g.oid = x.grantee
-WHERE t.relkind = 'p' AND (n.nspname, t.relname) IN (SELECT unnest(%s::text[]), unnest(%s::text[]))
-  AND x.grantee <> p.relowner AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-  AND NOT coalesce(g.rolsuper OR g.rolbypassrls, false)
-GROUP BY 1, 2 ORDER BY 1, 2
+WITH RECURSIVE tree(top, oid) AS (
+    SELECT t.oid, i.inhrelid FROM pg_catalog.pg_class t
+    JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+    JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
+    WHERE {}
+    UNION
+    SELECT r.top, i.inhrelid FROM tree r JOIN pg_catalog.pg_inherits i ON i.inhparent = r.oid)
+SELECT tn.nspname, t.relname, n.nspname, p.relname, p.relrowsecurity, ARRAY(
+    SELECT DISTINCT coalesce(g.rolname::text, 'public')
+    FROM (SELECT x.grantee, x.privilege_type
+          FROM pg_catalog.aclexplode(coalesce(p.relacl, pg_catalog.acldefault('r', p.relowner))) x
+          UNION ALL
+          SELECT x.grantee, x.privilege_type FROM pg_catalog.pg_attribute a
+          CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) x
+          WHERE a.attrelid = p.oid AND NOT a.attisdropped) x
+    LEFT JOIN pg_catalog.pg_roles g ON g.oid = x.grantee
+    WHERE x.grantee <> t.relowner AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+      AND NOT coalesce(g.rolsuper OR g.rolbypassrls, false)
+      AND pg_catalog.has_schema_privilege(coalesce(g.rolname, 'public'), n.oid, 'USAGE')
+    ORDER BY 1)
+FROM tree
+JOIN pg_catalog.pg_class t ON t.oid = tree.top
+JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
+JOIN pg_catalog.pg_class p ON p.oid = tree.oid AND p.relkind IN ('r', 'p')
+JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
+ORDER BY 1, 2, 3, 4
 """
 _ROLES = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)"
 _STABLE = """
@@ -115,7 +138,10 @@ def read_policies(connection: Any) -> dict[QualifiedName, ObservedTable]:
 
 
 def read_types(connection: Any, tables: Sequence[QualifiedName]) -> dict[tuple[QualifiedName, str], tuple[int, str]]:
-    """Return number and type of each column of these tables."""
+    """Return number and type of each column of these tables: without a length, and no domain.
+
+    A cast to the column's own varchar(9) would cut a longer name of a user, silently, to that of another one.
+    """
     names = ([table.schema for table in tables], [table.name for table in tables])
     return {
         (QualifiedName(schema, table), column): (number, kind)
@@ -123,13 +149,18 @@ def read_types(connection: Any, tables: Sequence[QualifiedName]) -> dict[tuple[Q
     }
 
 
-def open_partitions(connection: Any, tables: Sequence[QualifiedName]) -> tuple[str, ...]:
-    """Say which partitions of protected tables can be had past that by their own names, and by whom."""
-    names = ([table.schema for table in tables], [table.name for table in tables])
+def read_past(connection: Any, tables: Sequence[QualifiedName] | None = None) -> tuple[Past, ...]:
+    """Return the partitions and inheritance children of these tables, or of all whose row security is enabled, and who
+    may use them by their own names.
+    """
+    if tables is None:
+        found = rows(connection, _PAST.format(f"t.relrowsecurity AND {OUTSIDE}"))
+    else:
+        names = ([table.schema for table in tables], [table.name for table in tables])
+        found = rows(connection, _PAST.format(_THESE), names)
     return tuple(
-        f"row security of {schema}.{table} does not hold {', '.join(roles)} in its partitions, to which they have rights "
-        f"({', '.join(partitions[:3])}{', …' if len(partitions) > 3 else ''}): REVOKE ALL on them; access through {table} needs none"
-        for schema, table, roles, partitions in rows(connection, _PAST, names)
+        Past(QualifiedName(top_schema, top), QualifiedName(schema, name), enabled, tuple(roles))
+        for top_schema, top, schema, name, enabled, roles in found
     )
 
 
@@ -143,12 +174,15 @@ def bypassing(connection: Any, roles: Sequence[str], tables: Sequence[QualifiedN
     """Return who of these roles is not held by row security of which table."""
     names = ([table.schema for table in tables], [table.name for table in tables])
     found = []
-    for role, schema, table, owner, superuser, bypass, member in rows(connection, _BYPASSING, (list(roles), *names)):
+    for role, schema, table, owner, *holding in rows(connection, _BYPASSING, (list(roles), *names)):
+        superuser, bypass, member, becomes, makes_members = holding
         reasons = (
             (superuser, "is a superuser"),
             (bypass, "has BYPASSRLS"),
             (role == owner, "owns the table"),
             (member, f"is a member of {owner}, which owns the table"),
+            (becomes, f"may become {becomes}, a superuser or with BYPASSRLS"),
+            (makes_members, f"has CREATEROLE, and before PostgreSQL 16 may make itself a member of {owner}"),
         )
         why = next((reason for holds, reason in reasons if holds), "")
         if why:

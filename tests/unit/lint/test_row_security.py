@@ -11,10 +11,12 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core import lint_inde
 from ansible_collections.pgstead.ops.plugins.module_utils._core import lint_row_security as checks
 from ansible_collections.pgstead.ops.plugins.module_utils._core.lint_security_values import PolicyColumn, Role, Security
 from ansible_collections.pgstead.ops.plugins.module_utils._core.lint_values import Found, Observed, Rules
+from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
 from ansible_collections.pgstead.ops.plugins.module_utils._core.relation import Table
 from ansible_collections.pgstead.ops.plugins.module_utils._core.row_security import (
     ObservedPolicy,
     ObservedTable,
+    Past,
     PolicyForm,
 )
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.lint_fix import statements
@@ -37,13 +39,45 @@ def protected(*policies: ObservedPolicy, enabled: bool = True, forced: bool = Tr
     security = Security(
         tables={table: ObservedTable(table, enabled, forced, policies)},
         columns={(table, one.name): columns for one in policies},
-        **{name: what.pop(name) for name in ("roles", "grantees", "per_row") if name in what},
+        **{name: what.pop(name) for name in ("roles", "grantees", "per_row", "past") if name in what},
     )
     return database(*what.pop("indexes", ()), security=security, **what)
 
 
 def said(check: Callable[[Observed, Rules], Iterator[Found]], observed: Observed, rules: Rules = RULES) -> list[str]:
     return [found.object for found in check(observed, rules)]
+
+
+def below(*past: Past, table: QualifiedName = P) -> Observed:
+    return protected(policy(), table=table, past=past)
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected", "words"),
+    [
+        (below(Past(P, P1, False, ("app", "public"))), ["app.p_1"], "policies of app.p do not hold app, public here"),
+        # one finding, however many tables above have row security
+        (
+            below(Past(P, P21, False, ("app",)), Past(P2, P21, False, ("app", "b"))),
+            ["app.p_2_1"],
+            "policies of app.p, app.p_2 do not hold app, b here",
+        ),
+        (below(Past(P, P2, False, ("b",)), Past(P, P1, False, ("a",))), ["app.p_1", "app.p_2"], "do not hold a here"),
+        (below(Past(P, P1, False)), [], ""),
+        (below(Past(P, P1, True, ("app",))), [], ""),
+        (below(Past(EXT, P1, False, ("app",)), table=EXT), [], ""),
+    ],
+)
+def test_what_is_open_below_a_protected_table(observed: Observed, expected: list[str], words: str) -> None:
+    found = list(checks.partition_bypasses_row_security(observed, RULES))
+    assert [one.object for one in found] == expected
+    for one in found[:1]:
+        assert words in one.detail
+        name = QualifiedName(*one.path).sql
+        assert statements(one.fixes) == (
+            f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
+            f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
+        )
 
 
 RESTRICTIVE = policy("r", permissive=False)
@@ -64,6 +98,8 @@ ITEM = {"name": "p", "roles": ["app"], "using": MINE}
         (protected(RESTRICTIVE, enabled=False), ["row_security_disabled", "row_security_only_restrictive"]),
         (protected(enabled=False), []),
         (protected(policy(), enabled=False, table=EXT), []),
+        # below a protected table, to let nobody in is the remedy
+        (protected(table=P1, past=(Past(P, P1, True, ("app",)),)), []),
     ],
 )
 def test_tables(observed: Observed, expected: list[str]) -> None:
@@ -235,6 +271,47 @@ def test_settings_that_are_not_set(text: str, bad: bool) -> None:
     assert said(checks.policy_setting_without_nullif, protected(policy(using=text))) == (["public.t.p"] if bad else [])
 
 
+ASKED = "current_setting('app.u'::text, true)"
+SAFE = f"NULLIF({ASKED}, ''::text)"
+BARE = f"(a = ({ASKED})::bigint)"
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        (BARE, True),
+        (f"(({ASKED} IS NULL) OR {BARE})", False),
+        (f"(((({ASKED})::bigint) IS NOT NULL) AND {BARE})", False),
+        (f"(( SELECT {ASKED} AS current_setting) IS NULL)", False),
+        (f"(COALESCE({ASKED}, ''::text) = v)", False),
+        (f"(v = COALESCE(lower({ASKED}), 'a'::text))", False),
+        (f"(a IS DISTINCT FROM ({ASKED})::bigint)", False),
+        (f"(NOT (a IS DISTINCT FROM ({ASKED})::bigint))", False),
+        (f"((v = {ASKED}) IS NOT FALSE)", False),
+        (f"CASE WHEN (v = {ASKED}) THEN false ELSE true END", False),
+        ("(NULLIF(current_setting('app.u'::text), ''::text) IS NULL)", False),  # raises now, and would be open
+        # what is asked of something else stays as it is
+        (f"((b IS NULL) AND {BARE})", True),
+        (f"((COALESCE(b, 1) = 1) AND {BARE})", True),
+        (f"(a = ( SELECT ({ASKED})::bigint AS x WHERE (b IS NULL)))", True),
+        (f"(({SAFE} IS NOT NULL) AND {BARE})", True),
+        (f"((v <> '(a IS NULL'::text) AND {BARE})", True),
+        (f'(("x)" = 1) AND {BARE})', True),
+    ],
+)
+def test_null_is_not_put_where_null_opens(text: str, mended: bool) -> None:
+    (found,) = checks.policy_setting_without_nullif(protected(policy(using=text)), RULES)
+    assert bool(found.fixes) == mended
+    assert mended or ("open without a context" in found.detail and found.declaration == {})
+
+
+def test_no_declaration_rewrites_a_policy_that_a_person_has_to() -> None:
+    """Neither does that of the policy beside it."""
+    by_hand = policy("q", using=f"({ASKED} IS NULL)")
+    one, other = checks.policy_setting_without_nullif(protected(policy(using=BARE), by_hand), RULES)
+    assert (bool(one.fixes), one.declaration, other.fixes) == (True, {}, ())
+
+
 @pytest.mark.parametrize(
     ("one", "words"),
     [
@@ -260,6 +337,7 @@ ROLES = {
     "root": Role("root", superuser=True, member_of=frozenset({"o"})),
     "backup": Role("backup", bypass=True),
     "deployer": Role("deployer", member_of=frozenset({"o"})),
+    "riser": Role("riser", becomes="backup"),
     "o": Role("o", member_of=frozenset({"o"}), acts_as=frozenset({"o"})),
 }
 NAMED = policy(roles=frozenset({"app", "deployer", "o", "public"}))
@@ -272,6 +350,7 @@ NAMED = policy(roles=frozenset({"app", "deployer", "o", "public"}))
         (protected(NAMED, roles=ROLES), (), ["public.deployer"]),
         (protected(policy(), roles=ROLES, grantees={T: frozenset({"app", "backup", "root"})}), (), ["public.backup"]),
         (protected(policy(roles=frozenset({"root"})), roles=ROLES), (), ["public.root"]),
+        (protected(policy(roles=frozenset({"riser"})), roles=ROLES), (), ["public.riser"]),
         (protected(NAMED, roles=ROLES), ("app",), []),
         (protected(policy(), roles=ROLES), ("o", "root", "gone"), ["public.o", "public.root"]),
         (protected(policy(), enabled=False, roles=ROLES), ("o",), []),
@@ -280,6 +359,14 @@ NAMED = policy(roles=frozenset({"app", "deployer", "o", "public"}))
 def test_application_roles(observed: Observed, named: tuple[str, ...], expected: list[str]) -> None:
     rules = Rules(application_roles=named)
     assert said(checks.application_role_bypasses_row_security, observed, rules) == expected
+
+
+def test_a_role_that_can_become_one_that_nothing_holds_is_told_which() -> None:
+    observed = protected(policy(roles=frozenset({"riser"})), roles=ROLES)
+    (found,) = checks.application_role_bypasses_row_security(observed, RULES)
+    assert found.detail.startswith(
+        "it is a member of backup, which is a superuser or has BYPASSRLS: policies of public.t"
+    )
 
 
 def test_one_role_is_one_finding_however_many_tables_there_are() -> None:

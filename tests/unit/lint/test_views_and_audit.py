@@ -20,7 +20,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.lint_security_va
 from ansible_collections.pgstead.ops.plugins.module_utils._core.lint_values import Observed, Rules
 from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
 from ansible_collections.pgstead.ops.plugins.module_utils._core.relation import Table
-from ansible_collections.pgstead.ops.plugins.module_utils._core.row_security import ObservedTable
+from ansible_collections.pgstead.ops.plugins.module_utils._core.row_security import ObservedTable, Past
 from ansible_collections.pgstead.ops.plugins.module_utils._core.view import ObservedView, ViewForm
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.lint_fix import statements
 
@@ -49,7 +49,7 @@ def showing(*made: ObservedView, forced: bool = True, enabled: bool = True, **wh
         roles=ROLES,
         views={one.name: one for one in made},
         reads=what.pop("reads", {one.name: frozenset({T}) for one in made}),
-        **{name: what.pop(name) for name in ("remote", "invoker_views") if name in what},
+        **{name: what.pop(name) for name in ("remote", "invoker_views", "past") if name in what},
     )
     return database(security=security, **what)
 
@@ -81,6 +81,28 @@ BYPASSES, LOST = "view_bypasses_row_security", "view_without_security_invoker"
 )
 def test_views(observed: Observed, expected: list[str]) -> None:
     assert [name for name in (BYPASSES, LOST) for _ in getattr(views, name)(observed, Rules())] == expected
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected"),
+    [
+        (showing(view(), past=(Past(T, P1, False),), reads={V: frozenset({P1})}), [BYPASSES]),
+        (showing(view(options=INVOKER), past=(Past(T, P1, False),), reads={V: frozenset({P1})}), []),
+        (showing(view(), past=(Past(T, P1, True),), reads={V: frozenset({P1})}), []),
+        (showing(view(), past=(Past(T, P1, False),), enabled=False, reads={V: frozenset({P1})}), []),
+    ],
+)
+def test_a_view_of_what_is_below_a_protected_table_shows_it_to_everybody(
+    observed: Observed, expected: list[str]
+) -> None:
+    assert [name for name in (BYPASSES, LOST) for _ in getattr(views, name)(observed, Rules())] == expected
+    for found in views.view_bypasses_row_security(observed, Rules()):
+        assert "whom no policy holds there: only public.t above it has row security" in found.detail
+
+
+def test_a_materialised_view_of_what_is_below_a_protected_table_shows_it_to_everybody() -> None:
+    observed = showing(view(M, materialized=True), past=(Past(T, P1, False),), reads={M: frozenset({P1})})
+    assert len(list(views.materialized_view_over_row_security(observed, Rules()))) == 1
 
 
 def test_the_remedy_of_a_view_keeps_what_it_has() -> None:
