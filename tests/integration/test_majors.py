@@ -180,3 +180,18 @@ def test_one_drift_is_one_kind_of_step(server: Server, drift: str, kind: str) ->
         server.run("ALTER ROLE clerk SET lock_timeout = '5s'", "ALTER ROLE clerk RESET statement_timeout")
     else:
         carry_out(server, steps)
+
+
+@pytest.mark.parametrize("off", ["", "hashjoin", "nestloop", "mergejoin"])
+def test_rights_are_read_whatever_the_plan(server: Server, off: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planner that knows the catalogue's size asks for rights before it looks at what kind a relation is."""
+    server.run("CREATE TABLE app.numbered (id serial); ANALYZE pg_catalog.pg_class", database="shop")
+    if off:
+        monkeypatch.setenv("PGOPTIONS", f"-c enable_{off}=off -c enable_material=off")
+    try:
+        assert {(step["type"], step["objects"]) for step in look(server)["privileges"]} == {
+            ("table", "ALL_IN_SCHEMA"),
+            ("sequence", "ALL_IN_SCHEMA"),
+        }
+    finally:
+        server.run("DROP TABLE app.numbered", database="shop")

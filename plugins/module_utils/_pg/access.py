@@ -51,7 +51,8 @@ CROSS JOIN LATERAL pg_catalog.aclexplode(a.defaclacl) x
 JOIN pg_catalog.pg_authid g ON g.oid = x.grantee
 WHERE a.defaclobjtype IN ('r', 'S')
 """
-# rights that at least one existing table or sequence of the owner does not give to a role that should have them
+# Rights that at least one existing table or sequence of the owner does not give to a role that should have them. The CASE
+# asks only what each kind can answer: the planner is free to evaluate it before the join's own condition.
 _LACKING = """
 SELECT n.nspname, w.role, w.kind, w.privilege
 FROM unnest(%s::text[], %s::text[], %s::text[]) AS w(role, kind, privilege)
@@ -62,8 +63,9 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
                   WHERE e.classid = 'pg_catalog.pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
-  AND NOT CASE w.kind WHEN 'table' THEN pg_catalog.has_table_privilege(g.oid, c.oid, w.privilege)
-                      ELSE pg_catalog.has_sequence_privilege(g.oid, c.oid, w.privilege) END
+  AND NOT CASE WHEN w.kind = 'table' AND c.relkind <> 'S' THEN pg_catalog.has_table_privilege(g.oid, c.oid, w.privilege)
+               WHEN w.kind = 'sequence' AND c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(g.oid, c.oid, w.privilege)
+               ELSE true END
 GROUP BY 1, 2, 3, 4
 """
 _EXTENSIONS = """
