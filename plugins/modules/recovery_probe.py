@@ -90,7 +90,9 @@ options:
         type: bool
         default: false
       sequences:
-        description: Whether sequences that belong to a column must be beyond its values.
+        description: >-
+          Whether sequences that belong to a column must give next what it does not have. Those of tables that a
+          subscription fills are left out, for sequences are not replicated.
         type: bool
         default: false
       invalid_indexes:

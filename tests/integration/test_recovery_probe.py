@@ -226,6 +226,18 @@ def test_a_lent_extension_that_a_killed_run_left_is_taken_back(restored: Server)
     assert answers(restored, "SELECT count(*) FROM pg_namespace WHERE nspname = 'pgstead_amcheck'") == [(0,)]
 
 
+def test_amcheck_is_lent_where_databases_are_read_only_and_guard_their_schema(restored: Server) -> None:
+    restored.run(
+        "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'",
+        "CREATE EVENT TRIGGER no ON ddl_command_start EXECUTE FUNCTION no()",
+        f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on",
+        database=DATABASE,
+    )
+    status, told = found(restored, {"amcheck": {"install_missing": True}})["amcheck"]
+    assert status == "passed", told
+    assert answers(restored, "SELECT count(*) FROM pg_namespace WHERE nspname = 'pgstead_amcheck'") == [(0,)]
+
+
 def without_index(restored: Server, index: str, statement: str) -> None:
     """Change a table behind the back of an index."""
     ready = "SET allow_system_table_mods = on; UPDATE pg_index SET indisready = {} WHERE indexrelid = '{}'::regclass"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.backup import Held
 from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_job import Copy
-from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, SpecError
+from ansible_collections.pgstead.ops.plugins.module_utils._host import drill
 from ansible_collections.pgstead.ops.plugins.module_utils._host.drill_preflight import Looked
 from ansible_collections.pgstead.ops.plugins.module_utils._host.drill_versions import past
 from ansible_collections.pgstead.ops.plugins.module_utils._host.pgbackrest import PgBackRest
@@ -23,6 +26,7 @@ NEW = backup("new", hours=2)
 EARLIEST = "--repo-target-time=2026-02-14 12:00:00+00"
 BEFORE_NEW = "--repo-target-time=2026-03-15 09:59:00+00"
 EMPTY: list[Any] = []
+FIRST = f"{1:08X}{0:016X}"
 
 
 def info(*labels: str) -> list[Any]:
@@ -31,7 +35,7 @@ def info(*labels: str) -> list[Any]:
         "type": "full",
         "timestamp": {"start": 1_700_000_000, "stop": 1_700_000_060},
         "info": {"size": 1, "repository": {"delta": 1}},
-        "archive": {"start": "0" * 24, "stop": "0" * 24},
+        "archive": {"start": FIRST, "stop": FIRST},
         "database": {"repo-key": 3, "id": 1},
     }
     repository = {"key": 3, "status": {"code": 0, "message": "ok"}}
@@ -54,6 +58,8 @@ def engine(answers: dict[str, list[Any]], version: str = "2.55.1") -> PgBackRest
             return 0, f"pgBackRest {version}\n", ""
         asked = next(word for word in words if word.startswith("--repo-target-time"))
         assert "--repo=3" in words
+        if "repo-ls" in words:
+            return 0, "{}", ""
         return 0, json.dumps(answers[asked]), ""
 
     return PgBackRest(run, "db1", (3,))
@@ -74,7 +80,7 @@ def looked(*backups: Any) -> Looked:
 )
 def test_it_is_read_for_the_earliest_time_with_a_backup(answers: dict[str, list[Any]], option: str, label: str) -> None:
     found = past(engine(answers), looked(NEW), NOW)
-    assert (found.engine.options, found.chosen.label) == ((option,), label)
+    assert (found.engine.options, [one.label for one in found.backups]) == ((option,), [label])
 
 
 @pytest.mark.parametrize(
@@ -93,6 +99,15 @@ def test_it_is_read_for_the_earliest_time_with_a_backup(answers: dict[str, list[
 def test_what_cannot_be_read_is_named(made: Callable[[], PgBackRest], said: str) -> None:
     with pytest.raises(HostError, match=said):
         past(made(), looked(NEW), NOW)
+
+
+def test_a_backup_of_then_without_its_wal_is_not_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be restored, would open, and would be of an earlier time."""
+    monkeypatch.setattr(drill, "_restore", lambda *_words, **_how: pytest.fail("it was restored"))
+    work = SimpleNamespace(now=lambda: NOW, server=SimpleNamespace(data=tmp_path))
+    before = past(engine({EARLIEST: info("old")}), looked(NEW), NOW)
+    with pytest.raises(SpecError, match="repository 3 has no archived WAL"):
+        drill._as_it_was(work, before, looked(NEW), {})  # type: ignore[arg-type]
 
 
 def test_a_time_is_looked_at_without_a_backup_of_now() -> None:

@@ -172,6 +172,27 @@ def test_records_of_other_kinds_need_no_manifest(kept: Path) -> None:
     assert host.verify(kept) == []
 
 
+@pytest.mark.parametrize("suffix", [".json", ".html", ".sha256", ".sha256.minisig"])
+def test_files_of_a_cluster_with_dots_belong_together(suffix: str) -> None:
+    assert manifests.stem(f"20261110T033000Z-drill-db1.example.com{suffix}") == "20261110T033000Z-drill-db1.example.com"
+
+
+def test_records_of_clusters_with_dots_are_as_others(tmp_path: Path) -> None:
+    for day, name in ((10, "db1.example.com"), (10, "db1.example.org"), (11, "db1.example.org")):
+        host.seal(record(tmp_path, day, cluster=name))
+    assert host.verify(tmp_path) == []
+    stem = "20261111T033000Z-drill-db1.example.org"
+    (tmp_path / f"{stem}.sha256").unlink()
+    assert host.verify(tmp_path) == [f"{stem}.json has no manifest: {stem}.sha256 is missing"]
+
+
+def test_what_a_killed_run_left_is_found(kept: Path) -> None:
+    left = [record(kept, day, cluster="db2") for day in (11, 12)]
+    (kept / "20261113T033000Z-drill-db1.json").write_text("{}")  # without its page
+    keep(evidence.record("restore", "d1", started="2026-11-25T00:00:00Z", seconds=1, status="ok", facts={}), kept)
+    assert host.unsealed("drill", kept) == left
+
+
 def test_where_there_is_nothing(tmp_path: Path) -> None:
     assert host.verify(tmp_path / "x") == [f"{tmp_path}/x is no directory: there is no evidence"]
 

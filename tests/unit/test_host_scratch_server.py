@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import ConnectionFailed, HostError
 from ansible_collections.pgstead.ops.plugins.module_utils._host import scratch_server
 from ansible_collections.pgstead.ops.plugins.module_utils._host.programs import run
 from ansible_collections.pgstead.ops.plugins.module_utils._host.scratch_server import ScratchServer
@@ -33,11 +33,20 @@ def test_processes_that_outlived_their_server_are_ended(copy: ScratchServer, wor
     assert not copy.directory.exists()
 
 
-@pytest.mark.parametrize(("word", "ended"), [("archive-get:async", True), ("info", False)])
-def test_what_fetches_ahead_is_ended(copy: ScratchServer, word: str, ended: bool) -> None:
+@pytest.mark.parametrize(
+    ("program", "source", "word", "ended"),
+    [
+        ("/usr/bin/pgbackrest", "db1", "archive-get:async", True),
+        ("pgbackrest", "db1", "restore:local", True),
+        ("pgbackrest", "db2", "restore", False),
+        ("vi", "db1", "restore", False),
+    ],
+    ids=["ahead", "restore", "of another cluster", "another program"],
+)
+def test_what_fetches_ahead_is_ended(copy: ScratchServer, program: str, source: str, word: str, ended: bool) -> None:
     copy.configuration = "/etc/pgstead/drill/db1.conf"
-    words = ["sh", "-c", "sleep 60; true", "pgbackrest", f"--config={copy.configuration}", word]
-    with subprocess.Popen(words, cwd="/", process_group=0) as fetching:
+    words = [program, "-c", "sleep 60; true", "sh", f"--config=/etc/pgstead/drill/{source}.conf", word]
+    with subprocess.Popen(words, executable="/bin/sh", cwd="/", process_group=0) as fetching:
         copy.wipe()
         assert (fetching.poll() is not None) == ended
         with suppress(ProcessLookupError):
@@ -63,6 +72,40 @@ def test_preparing_begins_anew(copy: ScratchServer) -> None:
 def test_a_server_that_cannot_be_looked_at_is_not_started(copy: ScratchServer) -> None:
     with pytest.raises(HostError, match="pg_controldata"):
         copy.start()
+
+
+PROGRAMS = {
+    "pg_controldata": "exit 0",
+    "postgres": """while getopts D:c: word; do [ "$word" = D ] && data=$OPTARG; done
+printf '1\\n%s\\n' "$STATE" >"$data/postmaster.pid"; exec sleep 60""",
+}
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("ready   ", "the restored server is open, and refuses: no such library"),
+        ("starting", "recovery did not come to its end within 2 s"),
+    ],
+    ids=["open", "starting"],
+)
+def test_a_server_that_is_open_and_lets_nobody_in_is_not_waited_for(
+    copy: ScratchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, said: str
+) -> None:
+    def refuse(_target: object) -> None:
+        raise ConnectionFailed("no such library")
+
+    for name, text in PROGRAMS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("STATE", state)
+    monkeypatch.setattr(scratch_server, "REFUSING_SECONDS", 0.5)
+    monkeypatch.setattr(scratch_server.recovery, "state", refuse)
+    copy.binaries = tmp_path
+    copy.start()
+    with pytest.raises(HostError, match=said):
+        copy.until_open(2)
+    copy.wipe()
 
 
 def test_a_directory_that_no_drill_made_is_left_as_it_is(tmp_path: Path) -> None:

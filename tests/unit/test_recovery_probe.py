@@ -64,6 +64,20 @@ def test_sequences(upward: bool, following: int, furthest: int | None, status: s
     assert judge.sequences(found)[0] == status
 
 
+@pytest.mark.parametrize(("taken", "status"), [(True, FAILED), (False, PASSED)])
+def test_a_sequence_may_be_behind_values_that_were_reserved(taken: bool, status: str) -> None:
+    found = [
+        Position(QualifiedName("public", "s"), "public.orders.id", upward=True, next=11, furthest=None, taken=taken)
+    ]
+    assert judge.sequences(found)[0] == status
+
+
+def test_sequences_that_were_left_out_are_counted() -> None:
+    words = "0 sequences give what their columns do not have yet"
+    assert judge.sequences([]) == (PASSED, words)
+    assert judge.sequences([], 3) == (PASSED, f"{words}; 3 of tables that a subscription fills were left out")
+
+
 @pytest.mark.parametrize(
     ("version", "found", "status"),
     [("", {"x": "1"}, PASSED), ("1", {"x": "1"}, PASSED), ("2", {"x": "1"}, FAILED), ("", {}, FAILED)],

@@ -34,6 +34,17 @@ def test_limits_are_those_of_the_server_that_was_backed_up() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("version", "there"),
+    [("1300", False), ("1700", False), ("1800", True), ("1901", True)],
+    ids=["16", "17", "18", "19"],
+)
+def test_there_is_room_for_the_origins_of_all_subscriptions(version: str, *, there: bool) -> None:
+    found = options(SPOT, f"pg_control version number:            {version}\n{CONTROLDATA}", {})
+    assert found["max_replication_slots"] == "200"
+    assert found.get("max_active_replication_origins") == ("200" if there else None)
+
+
 @pytest.mark.parametrize("name", sorted(ISOLATION))
 def test_nothing_that_is_asked_for_breaks_the_isolation(name: str) -> None:
     assert options(SPOT, CONTROLDATA, {name: "something"})[name] == ISOLATION[name]

@@ -55,14 +55,15 @@ def test_only_what_was_overwritten_or_deleted_proves_anything(
     ("beat", "status", "said"),
     [
         (NOW - timedelta(seconds=12), "passed", "it ends 12 s before 2026-03-15 12:00:00Z"),
-        (NEW.started - MINUTE, "passed", "before"),
-        (NOW + MINUTE, "failed", "and not from between"),
-        (NEW.started - timedelta(minutes=6), "failed", "and not from between"),
+        (NOW - timedelta(minutes=5), "passed", "it ends 5 min before"),
+        (NOW + MINUTE, "failed", "2026-03-15 12:01:00Z, and it was asked for 2026-03-15 12:00:00Z"),
+        (NOW - timedelta(minutes=5, seconds=1), "failed", "the WAL between 2026-03-15 11:54:59Z"),
+        (NEW.started, "failed", "and 2026-03-15 12:00:00Z did not come back"),
         (None, "failed", "no heartbeat"),
     ],
-    ids=["near", "the backup took less than a heartbeat", "later", "earlier", "none"],
+    ids=["near", "at the objective", "later", "beyond the objective", "the backup alone came back", "none"],
 )
 def test_a_copy_must_be_of_the_time(beat: datetime | None, status: str, said: str) -> None:
-    found, words = state(NEW, beat, NOW, timedelta(minutes=5))
+    found, words = state(beat, NOW, timedelta(minutes=5))
     assert found == status
     assert said in words

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from .._core.drill_facts import short
 from .._core.drill_job import DrillSettings, Source, settings
 from .._core.drill_report import conclude
 from .._core.drill_verdict import table
-from .._core.errors import PgsteadError
+from .._core.errors import HostError, PgsteadError
 from .._core.job import Verdict
-from .._host.drill import drill, server
-from .._host.drill_record import earlier, record
+from .._host.drill import drill, servers
+from .._host.drill_record import earlier, judgement, record
 
 LOCK = "drill"
 
@@ -26,15 +27,27 @@ LOCK = "drill"
 def run(_config: Config, raw: Mapping[str, Any]) -> Verdict:
     """Drill every cluster; one that fails keeps no other from its turn."""
     told = settings(raw)
+    with suppress(HostError):  # it keeps no cluster from its drill, and `clean` says it
+        _wipe(told)
     found = [_one(told, source) for source in told.clusters]
     return conclude([one for one, _entry in found], told.profile, table(entry for _one, entry in found if entry))
 
 
 def clean(_config: Config, raw: Mapping[str, Any]) -> None:
     """Remove what a drill that was cut off left. Raises HostError."""
-    told = settings(raw)
-    for source in told.clusters:
-        server(told, source).wipe()
+    _wipe(settings(raw))
+
+
+def _wipe(told: DrillSettings) -> None:
+    """Remove every copy, also of clusters that are drilled no more: it is somebody's data. Raises HostError, at the end."""
+    faults = []
+    for copy in servers(told):
+        try:
+            copy.wipe()
+        except (HostError, OSError) as error:
+            faults.append(str(error))
+    if faults:
+        raise HostError("; ".join(faults))
 
 
 def _one(told: DrillSettings, source: Source) -> tuple[dict[str, Any], Mapping[str, Any] | None]:
@@ -47,14 +60,12 @@ def _one(told: DrillSettings, source: Source) -> tuple[dict[str, Any], Mapping[s
     except (PgsteadError, OSError) as error:
         what = {"cluster": source.cluster, "status": "failed", "summary": f"{source.cluster}: {error}"}
         return {**what, "evidence": None, "files": []}, None
-    kept = record(
-        facts,
-        past,
-        begun=begun,
-        seconds=time.monotonic() - since,
-        directory=Path(told.evidence),
-        signing_key=told.signing_key,
-    )
-    counts = {name: getattr(kept.judged, name) for name in ("passed", "failed", "could_not_run")}
-    of_files = {"evidence": kept.files[0], "files": list(kept.files)}
-    return {**short(kept.entry), **counts, "cluster": source.cluster, "summary": kept.summary, **of_files}, kept.entry
+    found = judgement(facts, past, begun=begun, seconds=time.monotonic() - since)
+    counts = {name: getattr(found.judged, name) for name in ("passed", "failed", "could_not_run")}
+    what = {**short(found.entry), **counts, "cluster": source.cluster, "summary": found.summary}
+    try:
+        kept = record(found, directory=Path(told.evidence), signing_key=told.signing_key)
+    except (PgsteadError, OSError) as error:  # what was found is told all the same
+        lost = f"{found.summary}; its evidence could not be kept whole: {error}"
+        return {**what, "status": "failed", "summary": lost, "evidence": None, "files": []}, None
+    return {**what, "evidence": kept.files[0], "files": list(kept.files)}, kept.entry

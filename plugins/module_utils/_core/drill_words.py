@@ -14,7 +14,7 @@ OF_DRILLS: Mapping[str, str] = {
     "exact target": "recovery ended after the marker's first row, and before its second one",
     "row_security": "row security keeps tenants apart, asked as the application",
     "versions": "the store still has what was overwritten or deleted since: an emptied bucket can be brought back",
-    "versions state": "the copy is of the time for which the store was asked",
+    "versions state": "the copy ends at the time for which the store was asked: the WAL of then has come back, too",
     "dump restored": "the newest dump is whole, can be opened, and has the rows that were counted when it was made",
     "served": "the application is answered through the pooler",
     "access": "roles, secrets, databases and rights are as the inventory declares them",

@@ -61,8 +61,9 @@ def read(text: str) -> Manifest | None:
 
 
 def stem(name: str) -> str:
-    """Return the part of a file's name that a record, its page and its manifest have in common."""
-    return name.split(".", 1)[0]
+    """Return the part of a file's name that a record, its page and its manifest have in common; a cluster's name may have dots."""
+    known = next((suffix for suffix in (SIGNATURE, SUFFIX, RECORD, PAGE) if name.endswith(suffix)), "")
+    return name.removesuffix(known)
 
 
 def head(kept: Kept) -> Previous | None:

@@ -65,13 +65,16 @@ class Check:
 
 @dataclass(frozen=True)
 class Position:
-    """A sequence, the column that it feeds, the next value that it gives, and how far the column's values have come."""
+    """A sequence, the column that it feeds, and the next value that it gives. `taken` says whether the column has that value;
+    where there is no index to ask (None), `furthest` is how far the column's values have come.
+    """
 
     sequence: QualifiedName
     column: str
     upward: bool
     next: int
     furthest: Decimal | None
+    taken: bool | None = None
 
 
 def answered(wrong: Sequence[str], right: str) -> Answer:
@@ -110,14 +113,20 @@ def counts(asked: Counts, expected: Mapping[QualifiedName, int], found: Mapping[
     return answered(wrong, f"{len(expected)} tables have the recorded number of rows{asked.spoken}")
 
 
-def sequences(found: Sequence[Position]) -> Answer:
-    """Judge whether the next value of every sequence is one that its column does not have yet."""
+def sequences(found: Sequence[Position], subscribed: int = 0) -> Answer:
+    """Judge whether the next value of every sequence is one that its column does not have yet. Of tables that a subscription
+    fills, so many were left out: sequences are not replicated, and are behind on the primary, too.
+    """
     wrong = [
+        f"{each.sequence} gives {each.next} next, and {each.column} has it already" for each in found if each.taken
+    ]
+    wrong += [
         f"{each.sequence} gives {each.next} next, and {each.column} has come to {each.furthest} already"
         for each in found
         if each.furthest is not None and (each.next <= each.furthest if each.upward else each.next >= each.furthest)
     ]
-    return answered(wrong, f"{len(found)} sequences are beyond the values of their columns")
+    left = f"; {subscribed} of tables that a subscription fills were left out" if subscribed else ""
+    return answered(wrong, f"{len(found)} sequences give what their columns do not have yet{left}")
 
 
 def missing(kind: str, wanted: Sequence[str], found: Iterable[str]) -> Answer:

@@ -36,7 +36,6 @@ _MODEST: Mapping[str, str] = {
     "hot_standby": "off",  # recovery need not wait for settings that were raised on the primary meanwhile
     "huge_pages": "off",  # those of the host are production's
     "shared_buffers": "128MB",
-    "max_replication_slots": "200",  # there is room for the origins of all subscriptions, or recovery ends
     "restart_after_crash": "off",
     "logging_collector": "off",
     "log_destination": "stderr",
@@ -69,6 +68,7 @@ def options(spot: Spot, controldata: str, extra: Mapping[str, str]) -> dict[str,
     """
     return {
         **_MODEST,
+        **dict.fromkeys(_origins(controldata), "200"),
         **{name: str(value) for name, value in limits(controldata).items()},
         **extra,
         **ISOLATION,
@@ -86,6 +86,13 @@ def limits(controldata: str) -> dict[str, int]:
     """Return the settings that must be as high as those of the server that was backed up."""
     there = dict(re.findall(r"^(max_\w+ setting):\s+(\d+)$", controldata, re.MULTILINE))
     return {name: int(there[words]) for words, name in LIMITS.items() if words in there}
+
+
+def _origins(controldata: str) -> list[str]:
+    """Return the settings that make room for the origins of all subscriptions: where there is none, recovery ends."""
+    major = re.search(r"^pg_control version number:\s+(\d+)\d\d$", controldata, re.MULTILINE)
+    slots = ["max_replication_slots"]
+    return [*slots, "max_active_replication_origins"] if major and int(major[1]) >= 18 else slots
 
 
 def moments(lines: Sequence[str]) -> tuple[float | None, float | None]:

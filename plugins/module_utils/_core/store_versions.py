@@ -52,11 +52,20 @@ def kept(then: Sequence[Backup], held: Sequence[Backup], at: datetime) -> Answer
     return PASSED, told or f"none of {len(labels)} backups has expired since, but their list was overwritten"
 
 
-def state(chosen: Backup, beat: datetime | None, at: datetime, objective: timedelta) -> Answer:
-    """Say whether a copy is of the time that was asked for: its newest heartbeat lies between the backup and that time."""
+def state(beat: datetime | None, at: datetime, objective: timedelta) -> Answer:
+    """Say whether a copy is of the time that was asked for: its newest heartbeat lies right before it, for WAL may be gone while
+    the backups are kept.
+    """
     if beat is None:
         return FAILED, "it has no heartbeat: have pgstead-heartbeat run on the primary"
-    if not chosen.started - objective <= beat <= at + timedelta(seconds=1):
-        between = f"between {chosen.started:%Y-%m-%d %H:%M:%S}Z (its backup) and {at:%Y-%m-%d %H:%M:%S}Z"
-        return FAILED, f"its newest heartbeat is of {beat:%Y-%m-%d %H:%M:%S}Z, and not from {between}"
+    if beat > at + timedelta(seconds=1):
+        return (
+            FAILED,
+            f"its newest heartbeat is of {beat:%Y-%m-%d %H:%M:%S}Z, and it was asked for {at:%Y-%m-%d %H:%M:%S}Z",
+        )
+    if at - beat > objective:
+        return FAILED, (
+            f"the WAL between {beat:%Y-%m-%d %H:%M:%S}Z (its newest heartbeat) and {at:%Y-%m-%d %H:%M:%S}Z did not come back: have the "
+            "store keep the versions of its archive as long as those of its backups"
+        )
     return PASSED, f"it ends {human_duration(max((at - beat).total_seconds(), 0.0))} before {at:%Y-%m-%d %H:%M:%S}Z"

@@ -66,6 +66,18 @@ def server(settings: DrillSettings, told: Source) -> ScratchServer:
     return ScratchServer(run, place, binaries, settings.port, told.settings, configuration=told.configuration)
 
 
+def servers(settings: DrillSettings) -> list[ScratchServer]:
+    """Return the servers of all clusters that are declared, and of those that are no more and of which something was left."""
+    found = [server(settings, told) for told in settings.clusters]
+    beside = Path(settings.clusters[0].configuration)  # configurations lie side by side
+    for mark in sorted(Path(settings.directory).glob(f"*/{ScratchServer.MARK}")):
+        place = mark.parent
+        if place not in [one.directory for one in found] and not place.is_symlink():
+            configuration = str(beside.with_name(f"{place.name}.conf"))
+            found.append(ScratchServer(run, place, Path(), settings.port, configuration=configuration))
+    return found
+
+
 def drill(settings: DrillSettings, told: Source, turn: int, now: Callable[[], datetime]) -> Facts:
     """Carry a drill out and return its facts; what goes wrong is in them. `turn` is how many there were before.
 
@@ -82,7 +94,7 @@ def drill(settings: DrillSettings, told: Source, turn: int, now: Callable[[], da
     try:
         copy.prepare()
         stored = _stored(told, settings.profile)
-        preflight = Preflight(told, engine, Path(settings.directory), work.begun, bool(stored))
+        preflight = Preflight(told, engine, Path(settings.directory), work.begun, bool(stored), settings.signing_key)
         work.facts["preflight"] = _data(preflight.checks())
         if all(check["status"] == PASSED for check in work.facts["preflight"]):
             for number, step in enumerate(steps(settings.profile, told.keys, turn, told.versioned)):
@@ -138,8 +150,12 @@ def _at_target(work: Drill, step: Step, engine: PgBackRest, looked: Looked, foun
 def _as_it_was(work: Drill, past: Past, looked: Looked, found: Facts) -> None:
     """Restore the newest state of a repository as it was, and prove that the store has kept all of it."""
     wanted = aim(NEWEST, "", work.now())
-    found["target"], found["backup"] = store_versions.words(str(wanted), past.at), past.chosen.label
-    _restore(work, past.engine, wanted, past.chosen, found)
+    found["target"] = store_versions.words(str(wanted), past.at)
+    chosen = choose(
+        wanted, reachable(past.engine, work.server.data)
+    )  # no way with a gap: its archive may have been kept for less
+    found["backup"] = chosen.label
+    _restore(work, past.engine, wanted, chosen, found)
     with _phase(found, "verify"):
         found["checks"] = _data(past.checks(looked, work.server.target, work.told.recovery_point))
         work.server.stop()

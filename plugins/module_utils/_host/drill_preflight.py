@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import shutil
-import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,9 +18,11 @@ from .._core.backup_job import age_fault
 from .._core.backup_retention import wal_fulls
 from .._core.drill_job import Copy, Source
 from .._core.errors import PgsteadError
-from .._core.recovery_probe import COULD_NOT_RUN, Answer, Check, answered
+from .._core.recovery_probe import COULD_NOT_RUN, PASSED, Answer, Check, answered
 from .._core.restore import segment_bytes
 from .._core.units import GB, human_size
+from . import drill_beside
+from .evidence_manifest import try_key
 from .pgbackrest import PgBackRest
 
 PROGRAMS = ("postgres", "pg_controldata", "pg_checksums", "pg_amcheck", "pg_dump")
@@ -59,6 +60,7 @@ class Preflight:
     directory: Path
     now: datetime
     dumps: bool  # whether the drill restores some, too
+    signing_key: str | None = None
 
     def __post_init__(self) -> None:
         self.looked: dict[int, Looked] = {}
@@ -66,6 +68,8 @@ class Preflight:
     def checks(self) -> Iterator[Check]:
         """Yield the checks, the quick ones first."""
         yield timed("programs", "", self._programs)
+        if self.signing_key:
+            yield timed("signing key", "", partial(_signs, Path(self.signing_key)))
         for copy in self.told.repositories:
             yield timed(f"repository {copy.name}", "", partial(self._repository, copy))
         for one in list(self.looked.values()):
@@ -115,9 +119,11 @@ class Preflight:
     def _place(self) -> Answer:
         """Refuse the primary itself, by whatever name, unless that is meant: its disk and memory are production's."""
         identifiers = {one.held.system_id for one in self.looked.values()} - {None}
-        here = [data for data, identifier in _running() if identifier in identifiers]
-        if here and not self.told.beside_production:
-            told = f"{here[0]} on this host is the cluster that was backed up, and it is running"
+        found = [(data, runs) for data, identifier, runs in drill_beside.clusters() if identifier in identifiers]
+        here = [data for data, _runs in found]
+        if found and not self.told.beside_production:
+            how = "running" if found[0][1] else "stopped"
+            told = f"{here[0]} on this host is the cluster that was backed up, and it is {how}"
             return answered([f"{told}: drill elsewhere, or say drill_beside_production: true if that is meant"], "")
         spread = [str(link.readlink()) for data in here for link in (data / "pg_tblspc").glob("*") if link.is_symlink()]
         if spread:  # recovery makes those that are newer than the backup where they were, and that is here
@@ -127,15 +133,6 @@ class Preflight:
         return answered([], told)
 
 
-def _running() -> Iterator[tuple[Path, int]]:
-    """Yield the data directories of this host's running clusters, wherever they lie, with their system identifiers."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            data, program = (process / "cwd").readlink(), (process / "exe").readlink()
-            if program.name != "postgres" or (data / "postmaster.pid").read_text().split()[0] != process.name:
-                continue  # something else, or a server's child
-        except (OSError, IndexError):  # it has ended, or is somebody else's
-            continue
-        with (data / "global/pg_control").open("rb") as control:
-            (identifier,) = struct.unpack("=Q", control.read(8))  # it begins with the identifier, in every major
-        yield data, identifier
+def _signs(key: Path) -> Answer:
+    try_key(key)
+    return PASSED, f"{key} signs evidence"

@@ -19,12 +19,11 @@ from .pgbackrest import PgBackRest
 
 @dataclass(frozen=True)
 class Past:
-    """A repository as it was at a time, and the backup that was its newest one; `engine` reads it so."""
+    """A repository as it was at a time, and the backups that it had; `engine` reads it so."""
 
     engine: PgBackRest
     at: datetime
     backups: tuple[Backup, ...]
-    chosen: Backup
 
     def checks(self, looked: Looked, target: Target, objective: timedelta) -> list[Check]:
         """Return what a running copy of that time proves."""
@@ -32,7 +31,7 @@ class Past:
         last = beats[-1].at if beats else None
         return [
             timed("versions", "", lambda: store_versions.kept(self.backups, looked.held.backups, self.at)),
-            timed("versions state", "postgres", lambda: store_versions.state(self.chosen, last, self.at, objective)),
+            timed("versions state", "postgres", lambda: store_versions.state(last, self.at, objective)),
         ]
 
 
@@ -43,9 +42,8 @@ def past(engine: PgBackRest, looked: Looked, now: datetime) -> Past:
     for at in store_versions.moments(looked.held, kept, now):
         reading = engine.at(at)
         (held,) = reading.info(looked.copy.key).held
-        chosen = newest(held.backups)
-        if chosen is not None:
-            return Past(reading, at, held.backups, chosen)
+        if newest(held.backups) is not None:
+            return Past(reading, at, held.backups)
         said = f"{at:%Y-%m-%d %H:%M:%S}Z: {held.fault or 'no backup'}"
     raise HostError(
         f"repository {looked.copy.name} has no backup as it was at {said}. If it has had one, its store keeps no versions: have it "

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from .._core import evidence_manifest as manifests
 from .._core.errors import HostError
-from .._core.evidence_manifest import PAGE, SIGNATURE, SUFFIX, Kept, Manifest
+from .._core.evidence_manifest import PAGE, RECORD, SIGNATURE, SUFFIX, Kept, Manifest
 from .dump_archive import refuse_open_key
 from .files import Wanted, write
 from .lock import lock
 from .programs import run
 
 _LOCK = ".manifests.lock"
+_KEY = "the key that signs evidence"
 
 
 def seal(record: Path, secret_key: Path | None = None) -> Path:
@@ -27,7 +28,7 @@ def seal(record: Path, secret_key: Path | None = None) -> Path:
     read the key.
     """
     if secret_key:
-        refuse_open_key("the key that signs evidence", secret_key)
+        refuse_open_key(_KEY, secret_key)
     target = record.with_suffix(SUFFIX)
     with lock(record.parent / _LOCK, wait=True):
         if target.exists():
@@ -38,6 +39,26 @@ def seal(record: Path, secret_key: Path | None = None) -> Path:
             _put(record.with_suffix(SIGNATURE), _signature(target.name, text, secret_key))
         _put(target, text)
     return target
+
+
+def try_key(secret_key: Path) -> None:
+    """Sign something with a key, and forget it. Raises HostError, SpecError."""
+    refuse_open_key(_KEY, secret_key)
+    _signature("trial", "trial\n", secret_key)
+
+
+def unsealed(kind: str, directory: Path) -> list[Path]:
+    """Return the records of a kind that this user has kept and not sealed, the oldest first: a run was killed in between, or
+    its key could not be used. Others' records are theirs to seal.
+    """
+    return [
+        path
+        for path in sorted(directory.glob(f"*Z-{kind}-*{RECORD}"))
+        if path.is_file()
+        and path.stat().st_uid == os.geteuid()
+        and path.with_suffix(PAGE).exists()
+        and not path.with_suffix(SUFFIX).exists()
+    ]
 
 
 def verify(directory: Path, public_key: str = "") -> list[str]:

@@ -21,7 +21,7 @@ from .._pg.connection import Target
 from .._shell import Context, Outcome
 from .backup_config import AS_POSTGRES
 from .drill_checks import marked, newest_marker
-from .drill_record import earlier, record
+from .drill_record import earlier, judgement, record
 from .pgbackrest import PgBackRest
 
 
@@ -31,7 +31,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         return Outcome(False, {"msg": "nothing was rebuilt"})
     begun = datetime.fromtimestamp(params["begun"], UTC)
     facts = _facts(params, context, begun)
-    kept = record(facts, earlier(params["cluster"]), begun=begun, seconds=time.time() - params["begun"])
+    seconds = time.time() - params["begun"]
+    kept = record(judgement(facts, earlier(params["cluster"]), begun=begun, seconds=seconds))
     if kept.judged.faults:
         raise HostError(f"{kept.summary}. Evidence: {kept.files[0]}")
     found = dict(zip(("evidence", "page", "manifest"), kept.files, strict=True))

@@ -26,6 +26,7 @@ from .._pg.connection import Target
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 STOP_SECONDS = 300  # its last checkpoint writes everything
+REFUSING_SECONDS = 60  # a server that is open, and whom it does not let in now, it never will
 END_SECONDS = 10
 
 
@@ -112,17 +113,29 @@ class ScratchServer:
     def until_open(self, seconds: float) -> None:
         """Wait until recovery is over and the server is open. Raises HostError with the server's own words."""
         assert self._process is not None
-        deadline = time.monotonic() + seconds
+        deadline, refusing_since = time.monotonic() + seconds, None
         while time.monotonic() < deadline:
-            with suppress(ConnectionFailed):
+            try:
                 if not recovery.state(self.target).in_recovery:
                     return
+            except ConnectionFailed as error:
+                now = time.monotonic()
+                refusing_since = (refusing_since or now) if self._open() else None
+                if refusing_since is not None and now - refusing_since > REFUSING_SECONDS:
+                    raise HostError(f"the restored server is open, and refuses: {error}") from error
             code = self._process.poll()
             if code is not None:
                 said = why_it_ended(self.lines()) or " | ".join(self.lines()[-2:]) or "without a word"
                 raise HostError(f"the restored server ended during recovery, with code {code}: {said}")
             time.sleep(0.05)
         raise HostError(f"recovery did not come to its end within {seconds:.0f} s")
+
+    def _open(self) -> bool:
+        """Say whether the server tells, in its own file, that it lets clients in; its log may have grown too long to read often."""
+        with suppress(OSError):
+            told = (self.data / "postmaster.pid").read_text(errors="replace").splitlines()
+            return told[-1].strip() == "ready" if told else False
+        return False
 
     def stop(self) -> None:
         """Stop it cleanly. Raises HostError."""
@@ -169,14 +182,14 @@ class ScratchServer:
             raise HostError(f"processes {self._left()} work in {self.data}, and do not end: end them by hand")
 
     def _left(self) -> list[int]:
-        """Return the processes that work in the data directory: all of a server's, and what fetches WAL for it. Where the server
-        was killed, those that wait for WAL outlive it; and one that fetches ahead has left the directory.
+        """Return the processes that work in the data directory: all of a server's, and pgBackRest's with its configuration. Where
+        the server was killed, those that wait for WAL outlive it; what fetches ahead, and a restore, are elsewhere.
         """
-        found, data, ahead = [], self.data.resolve(), f"--config={self.configuration}"
+        found, data, configured = [], self.data.resolve(), f"--config={self.configuration}"
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has ended, or is somebody else's
                 words = (process / "cmdline").read_text(errors="replace").split("\0")
-                fetches = ahead in words and any(word.startswith("archive-get") for word in words)
+                fetches = bool(self.configuration) and configured in words and Path(words[0]).name == "pgbackrest"
                 if fetches or data in ((place := (process / "cwd").readlink()), *place.parents):
                     found.append(int(process.name))
         return found

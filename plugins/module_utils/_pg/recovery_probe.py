@@ -35,20 +35,33 @@ _TYPE = """
 SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a
 WHERE a.attrelid = %s::pg_catalog.regclass AND a.attname = %s AND a.attnum > 0 AND NOT a.attisdropped
 """
-# A sequence that begins again when it is used up promises nothing.
+# A sequence that begins again when it is used up promises nothing. Those with an index come first.
 _SEQUENCES = """
-SELECT sn.nspname, s.relname, tn.nspname, t.relname, a.attname, q.seqincrement
+SELECT sn.nspname, s.relname, tn.nspname, t.relname, a.attname, q.seqincrement, x.indexed, x.subscribed
 FROM pg_catalog.pg_depend d
 JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' AND s.relpersistence <> 't'
 JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace
-JOIN pg_catalog.pg_class t ON t.oid = d.refobjid
+JOIN pg_catalog.pg_class t ON t.oid = d.refobjid AND t.relkind IN ('r', 'p')
 JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
 JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
 JOIN pg_catalog.pg_sequence q ON q.seqrelid = s.oid AND NOT q.seqcycle
+CROSS JOIN LATERAL (SELECT
+  EXISTS (
+    SELECT FROM pg_catalog.pg_index i
+    JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam
+    WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum AND m.amname = 'btree'
+  ) AS indexed,
+  EXISTS (
+    SELECT FROM pg_catalog.pg_subscription_rel r
+    WHERE r.srrelid = t.oid
+       OR r.srrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(t.oid) p)
+       OR r.srrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_ancestors(t.oid) p)
+  ) AS subscribed
+) x
 WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
   AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
   AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
-ORDER BY 1, 2
+ORDER BY x.indexed DESC, 1, 2
 """
 _INVALID_INDEXES = """
 SELECT n.nspname, c.relname FROM pg_catalog.pg_index i
@@ -60,6 +73,10 @@ _UNVALIDATED = """
 SELECT n.nspname, c.relname, k.conname FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT k.convalidated AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) ORDER BY 1, 2, 3
+"""
+# Whatever the database has set for applications, and without its event triggers.
+_WRITING = """
+SET lock_timeout = '1min'; SET default_transaction_read_only = off; SET session_replication_role = replica
 """
 _AMCHECK_SCHEMA = """
 SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
@@ -211,19 +228,26 @@ def _counts(connection: Any, asked: Counts, expected: Mapping[QualifiedName, int
 
 
 def _sequences(connection: Any) -> Answer:
+    found = rows(connection, _SEQUENCES)
+    asked = [told for *told, subscribed in found if not subscribed]
+    return judge.sequences([_position(connection, told) for told in asked], len(found) - len(asked))
+
+
+def _position(connection: Any, told: Sequence[Any]) -> Position:
+    """Look up the next value in an index: high values may be reserved, and rows that an index has lost are amcheck's to find.
+    Without one, the whole column is read, and tells how far it has come.
+    """
+    schema, name, table_schema, table, column, increment, indexed = told
+    sequence, fed = QualifiedName(schema, name), QualifiedName(table_schema, table)
+    ((last, called),) = rows(connection, f"SELECT last_value, is_called FROM {sequence.sql}")
+    following, place, upward = last + increment if called else last, f"{fed}.{column}", increment > 0
+    if indexed:
+        sql = f"SELECT EXISTS (SELECT FROM {fed.sql} WHERE {quote(column)} = {following})"
+        return Position(sequence, place, upward, following, None, bool(rows(connection, sql)[0][0]))
     execute(connection, _HEAP_ONLY)
-    return judge.sequences(list(_positions(connection)))
-
-
-def _positions(connection: Any) -> Iterator[Position]:
-    for schema, name, table_schema, table_name, column, increment in rows(connection, _SEQUENCES):
-        sequence, table = QualifiedName(schema, name), QualifiedName(table_schema, table_name)
-        extreme = "max" if increment > 0 else "min"
-        furthest = f"(SELECT pg_catalog.{extreme}({quote(column)}) FROM {table.sql})"
-        ((last, called, value),) = rows(connection, f"SELECT last_value, is_called, {furthest} FROM {sequence.sql}")
-        column_name = f"{table}.{column}"
-        following = last + increment if called else last
-        yield Position(sequence, column_name, increment > 0, following, None if value is None else Decimal(value))
+    sql = f"SELECT pg_catalog.{'max' if upward else 'min'}({quote(column)}) FROM {fed.sql}"
+    value = rows(connection, sql)[0][0]
+    return Position(sequence, place, upward, following, None if value is None else Decimal(value))
 
 
 def _statement(connection: Any, asked: Statement) -> Answer:
@@ -249,7 +273,7 @@ def lent_amcheck(target: Target) -> Iterator[None]:
             yield
             return
         with _lending(target):  # a run that was cut off may have left either
-            execute(connection, "SET lock_timeout = '1min'")
+            execute(connection, _WRITING)
             execute(connection, f"CREATE SCHEMA IF NOT EXISTS {LENT_SCHEMA}")
             execute(connection, f"CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA {LENT_SCHEMA}")
         try:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,15 @@ def test_evidence_is_signed_where_there_is_a_key(host: DrillWorld) -> None:
     assert host.drill(signing_key=str(secret)).status == "ok"
     assert verify(host.evidence, public.read_text().splitlines()[1]) == []
     assert len(list(host.evidence.glob("*.minisig"))) == 1
+
+
+def test_a_key_that_signs_nothing_is_named_before_anything_is_restored(host: DrillWorld) -> None:
+    """The evidence is there, unsealed; the next run seals it."""
+    facts = host.failing("nowhere.key cannot be read on the host", signing_key=str(host.place / "nowhere.key"))
+    assert facts["steps"] == []
+    time.sleep(1)  # names of records are of a second
+    assert host.drill().status == "ok"
+    assert verify(host.evidence) == []
 
 
 def test_repositories_take_turns(host: DrillWorld) -> None:
