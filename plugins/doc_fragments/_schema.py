@@ -88,6 +88,8 @@ options:
   purge:
     description:
       - Drop what this module once made and what is no longer declared. What others made is never dropped.
+      - An index or constraint with this collection's comment that is not noted as made is a copy, and left with a warning;
+        so is an index that is a replica identity.
     type: bool
     default: false
 notes:

@@ -11,8 +11,9 @@ description:
   - A foreign key makes no index on the referencing columns. Without one, every delete and key change of the other table
     reads this one whole, and locks rows meanwhile.
   - A key is served by a valid index without a condition (btree, or hash for one column) whose first columns are the key's
-    columns in any order.
-  - Indexes made here are named C(<table>_<columns>_fkey_idx), and built as module M(pgstead.ops.indexes) does.
+    columns in any order, in the columns' own collations.
+  - Indexes made here are named C(<table>_<columns>_fkey_idx), with six digits before C(fkey_idx) where somebody else's index
+    has that name, and built as module M(pgstead.ops.indexes) does.
 options:
   mode:
     description: V(create) builds what is missing, V(report) only names it.

@@ -200,7 +200,10 @@ NEW_CHECKS = [
     {"table": "orders", "name": "gone", "state": "absent"},
     {"table": "orders", "name": "said", "expression": "id > -1", "comment": "now"},
 ]
-INDEX_STEPS = ("build", "adopt", "swap", "drop", "rename", "create_only", "attach", "swap_tree", "drop_tree", "comment")
+INDEX_STEPS = (
+    *("build", "analyze", "adopt", "swap", "drop", "rename", "comment"),
+    *("create_only", "attach", "swap_tree", "drop_tree"),
+)
 CASES = {
     "indexes": (OLD_INDEXES, NEW_INDEXES, set(INDEX_STEPS)),
     "checks": (OLD_CHECKS, NEW_CHECKS, {"add", "validate", "swap", "drop", "comment"}),

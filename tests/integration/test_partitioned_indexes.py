@@ -23,7 +23,7 @@ GROWN = [
 def test_a_tree_is_grown_valid_to_the_last_partition(db: Database) -> None:
     item = on("events", "id", {"expression": "lower(kind)"}, where="id > 0", comment="both levels", name="grown")
     applied = round_trip(db.indexes, [item])
-    assert actions(applied) == GROWN
+    assert actions(applied) == [step for one in GROWN for step in ([one, "analyze"] if one == "build" else [one])]
     assert db.rows(TREE) == [
         ("events_01_grown_idx", "grown", True),
         ("events_02_a_grown_idx", "events_02_grown_idx", True),

@@ -45,17 +45,22 @@ def there(name: str, on: str = "t", text: str = "a", parent: str = "", **more: A
     return ObservedIndex(q(on), name, form(text, **words), parent=above, **more)
 
 
-def observed(*indexes: ObservedIndex, tables: Iterable[Table] = TABLES, taken: str = "", **made: str) -> Observed:
+def observed(
+    *indexes: ObservedIndex, tables: Iterable[Table] = TABLES, taken: str = "", nullable: str = "", **made: str
+) -> Observed:
+    """What is there; `taken` are names of other things, `nullable` columns of t, and `made` what is noted as made."""
     known = {one.name: one for one in tables}
     found = {one.key: one for one in indexes}
     relations = frozenset(known) | frozenset(found) | frozenset(q(name) for name in taken.split())
-    return Observed(known, found, relations, {q(name): since for name, since in made.items()})
+    may_be_null = frozenset((q("t"), column) for column in nullable.split())
+    return Observed(known, found, relations, {q(name): since for name, since in made.items()}, may_be_null)
 
 
 def want(name: str = "i", on: str = "t", text: str = "a", *, present: bool = True, **more: Any) -> Declared:
     """One declared index; a name that begins with * is derived, not given."""
     words = {key: more.pop(key) for key in ("unique", "tablespace") if key in more}
-    columns = tuple(IndexColumn(name=column) for column in text.split(", "))
+    keys = text.split(", ")
+    columns = tuple(IndexColumn(expression=key) if "(" in key else IndexColumn(name=key) for key in keys)
     made = Index("indexes[0]", q(on), name.lstrip("*"), not name.startswith("*"), columns, present=present, **more)
     made = replace(made, **words)
     return Declared(made, form(text, **words) if present else None)
@@ -100,6 +105,7 @@ class World:
         self.seen = seen
         self.indexes = dict(seen.indexes)
         self.others = seen.relations - frozenset(seen.indexes)
+        self.made = dict(seen.made)
 
     def after(self, changes: Iterable[Change]) -> Observed:
         for change in changes:
@@ -107,7 +113,12 @@ class World:
             if change.action == "swap":
                 assert change.subject.old.replica_identity is (change.lock == "AccessExclusiveLock")
             getattr(self, f"_{change.action}")(change.subject)
-        return replace(self.seen, indexes=dict(self.indexes), relations=self.others | frozenset(self.indexes))
+        relations = self.others | frozenset(self.indexes)
+        return replace(self.seen, indexes=dict(self.indexes), relations=relations, made=dict(self.made))
+
+    def _noted(self, step: index.Step) -> None:
+        if step.recorded:
+            self.made[QualifiedName(step.table.schema, step.target)] = "now"
 
     def _kind(self, step: index.Step) -> str:
         return self.seen.tables[step.table].kind
@@ -132,14 +143,18 @@ class World:
         assert step.form
         empty = not partitions(step.table, self.seen.tables)
         self._add(ObservedIndex(step.table, step.target, step.form, empty, comment=step.comment))
+        self._noted(step)
         if step.parent:
             self._attach(step)
+
+    def _analyze(self, step: index.Step) -> None:
+        self._add(replace(self._take(step, step.source), analysed=True))
 
     def _drop(self, step: index.Step) -> None:
         assert self._kind(step) != "p"
         if QualifiedName(step.table.schema, step.target) in self.indexes:  # IF EXISTS
             gone = self._take(step, step.target)
-            assert (gone.parent, gone.bound) == (None, ""), f"{gone.key} is needed"
+            assert (gone.parent, gone.bound, gone.replica_identity) == (None, "", False), f"{gone.key} is needed"
 
     def _drop_tree(self, step: index.Step) -> None:
         assert self._kind(step) == "p"
@@ -159,6 +174,7 @@ class World:
     def _rename(self, step: index.Step) -> None:
         found = self._take(step, step.source)
         self._add(replace(found, name=step.target, comment=step.comment))
+        self._noted(step)
         self._point_to(found.key, QualifiedName(step.table.schema, step.target))
 
     def _adopt(self, step: index.Step) -> None:
@@ -200,6 +216,7 @@ class World:
         assert after.valid
         kept = {"replica_identity": before.replica_identity, "clustered": before.clustered}
         self._add(replace(after, name=step.target, comment=step.comment, **kept))
+        self._noted(step)
 
     def _swap_tree(self, step: index.Step) -> None:
         source = self.indexes[QualifiedName(step.table.schema, step.source)]

@@ -56,13 +56,15 @@ class World:
     """What the server would have after each step; a step that it would refuse fails an assertion."""
 
     def __init__(self, seen: Observed, texts: dict[str, str]) -> None:
-        self.seen, self.texts, self.checks = seen, texts, dict(seen.checks)
+        self.seen, self.texts, self.checks, self.made = seen, texts, dict(seen.checks), dict(seen.made)
 
     def after(self, changes: Iterable[Change]) -> Observed:
         for change in changes:
             assert (change.mode is Mode.SCAN) == (change.action == "validate")
             getattr(self, f"_{change.action}")(change.subject)
-        return replace(self.seen, checks=self.checks)
+            if change.action in ("add", "swap") and change.subject.comment:
+                self.made[change.table, change.name] = "now"
+        return replace(self.seen, checks=self.checks, made=self.made)
 
     def _put(self, made: ObservedCheck) -> None:
         assert made.key not in self.checks
@@ -209,11 +211,42 @@ def test_purge(expected: list[str], unmanaged: list[str], *, purge: bool) -> Non
         there("beside", on="u"),
         there("from_parent", on="t", inherited=True, comment=OURS),
         there("other", comment="managed by pgstead.ops.indexes"),
+        **dict.fromkeys(("mine", "theirs", "from_parent", "other"), "2026"),
     )
+    seen = replace(seen, made={**seen.made, (q("u"), "elsewhere"): "2026", (q("u"), "beside"): "2026"})
     plan = cc.plan([want()], seen, Rules(purge=purge))
     assert steps(plan) == expected
     assert list(plan.unmanaged) == unmanaged
     assert {one.note for one in plan.changes} <= {"no longer declared"}
+
+
+def test_a_copy_of_a_table_is_not_ours() -> None:
+    seen = observed(there(comment=OURS), there(on="u", comment=OURS), c="2026")
+    plan = cc.plan([], seen, Rules(purge=True))
+    assert [str(one.table) for one in plan.changes] == ["public.t"]
+    (warning,) = plan.warnings
+    assert warning.startswith(
+        "left alone: check constraint c on public.u has this collection's comment, but is not noted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "mine", "refused"),
+    [
+        (want(text="(b > 0)"), there(), True),
+        (want(), there(enforced=False, validated=False), True),
+        (want(), there(), False),
+        (want(validated=True), there(validated=False), False),
+        (want(present=False), there(), False),
+    ],
+)
+def test_a_predecessor_that_would_stay_in_children_is_not_replaced(
+    item: Declared, mine: ObservedCheck, *, refused: bool
+) -> None:
+    seen = replace(observed(mine), own_below={(q("t"), "c"): (q("v"), q("u")), (q("u"), "c"): (q("v"),)})
+    found = [problem.what for problem in cc.check_all([item], seen, Rules())]
+    assert [what.partition(" would keep")[0] for what in found] == ["cannot be replaced: public.u, public.v"] * refused
+    assert cc.check_all([item], observed(mine), Rules()) == ()
 
 
 def test_another_round_through_the_server() -> None:
@@ -317,7 +350,9 @@ def worlds(draw: Draw) -> Observed:
         )
         for name in draw(st.sets(st.sampled_from(["c", "d", "e", *BUILDS.values()])))
     ]
-    return observed(*(replace(one, enforced=one.validated or draw(st.booleans())) for one in found))
+    noted = draw(st.sets(st.sampled_from(["c", "d", "e"])))
+    there_now = [replace(one, enforced=one.validated or draw(st.booleans())) for one in found]
+    return observed(*there_now, **dict.fromkeys(sorted(noted), "2026"))
 
 
 @st.composite

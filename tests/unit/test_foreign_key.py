@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.foreign_key import (
@@ -13,9 +15,10 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.foreign_key impo
     serves,
     uncovered,
     unknown,
+    with_free_names,
 )
-from ansible_collections.pgstead.ops.plugins.module_utils._core.index import temporary_name
-from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
+from ansible_collections.pgstead.ops.plugins.module_utils._core.index import Form, ObservedIndex, temporary_name
+from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName, short_hash
 from ansible_collections.pgstead.ops.plugins.module_utils._core.relation import Table
 
 ORDERS = QualifiedName("public", "orders")
@@ -88,6 +91,41 @@ def test_an_index_that_begins_with_another_keys_columns_serves_both(
     assert [index.name for index in found] == names
     made = [IndexKeys(ORDERS, i.name, "btree", tuple(ord(c.name) for c in i.columns)) for i in found]
     assert uncovered(keys, made, frozenset()) == ()
+
+
+NAME, HASHED = "orders_customer_id_fkey_idx", "orders_customer_id_HASH_fkey_idx"
+
+
+@pytest.mark.parametrize(
+    ("table", "comment", "expected"),
+    [
+        (ORDERS, "managed by pgstead.ops.foreign_key_indexes", NAME),
+        (ORDERS, "", HASHED),  # somebody made it: it may be partial, or unique
+        (ORDERS, "managed by pgstead.ops.indexes", HASHED),
+        (LINES, "managed by pgstead.ops.foreign_key_indexes", HASHED),
+    ],
+)
+def test_a_derived_name_that_is_not_ours_is_left_to_whom_it_belongs(
+    table: QualifiedName, comment: str, expected: str
+) -> None:
+    there = ObservedIndex(table, NAME, Form("USING btree (customer_id) WHERE (a > 0)", unique=True), comment=comment)
+    (found,) = with_free_names(indexes_for([CUSTOMER]), {there.key: there})
+    assert found.name == expected.replace("HASH", short_hash(NAME)[:6])
+    both = {there.key: there, QualifiedName("public", found.name): replace(there, name=found.name, comment="")}
+    (again,) = with_free_names(indexes_for([CUSTOMER]), both)
+    assert QualifiedName("public", again.name) not in both
+    assert with_free_names(indexes_for([CUSTOMER]), {}) == indexes_for([CUSTOMER])
+
+
+def test_two_tables_whose_derived_names_meet_get_one_each() -> None:
+    keys = [
+        ForeignKey(QualifiedName("public", name), "f", (column,), (1,)) for name, column in (("t", "a_b"), ("t_a", "b"))
+    ]
+    first, second = with_free_names(indexes_for(keys), {})
+    assert (first.name, second.name) == ("t_a_b_fkey_idx", f"t_a_b_{short_hash(first.name)[:6]}_fkey_idx")
+    comment = "managed by pgstead.ops.foreign_key_indexes"
+    made = [ObservedIndex(one.table, one.name, Form("USING btree (b)"), comment=comment) for one in (first, second)]
+    assert with_free_names(indexes_for(keys), {one.key: one for one in made}) == (first, second)
 
 
 @pytest.mark.parametrize(

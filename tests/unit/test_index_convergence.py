@@ -27,7 +27,7 @@ from ansible_collections.pgstead.ops.tests.unit.schema_world import (
 )
 
 Draw = Callable[..., object]
-TEXTS = st.sampled_from(["a", "b", "a, b"])
+TEXTS = st.sampled_from(["a", "b", "a, b", "(f(a))"])
 COMMENTS = st.sampled_from(["", "note", OURS, f"note\n{OURS}", "managed by pgstead.ops.foreign_key_indexes"])
 PLAIN = [
     *("i", "j", "t_a_idx", "theirs", "i_ccnew", "i_ccold1", "j_ccnew"),
@@ -42,12 +42,12 @@ def plain(draw: Draw) -> list[ObservedIndex]:
     found = []
     for name in draw(st.sets(st.sampled_from(PLAIN), max_size=6)):
         bound = draw(st.sampled_from(["", "", "", "c"])) if name in ("i", "j", "theirs") else ""
-        identity = name == "i" and draw(st.booleans())
+        identity = name in ("i", "theirs", new("j")) and draw(st.booleans())
         made = there(
             name,
             "t",
             draw(TEXTS),
-            valid=bool(bound) or draw(st.booleans()) or name.startswith("pgstead_old"),
+            valid=bool(bound) or identity or draw(st.booleans()) or name.startswith("pgstead_old"),
             constraint=bound,
             replica_identity=identity,
             unique=identity,
@@ -90,7 +90,8 @@ def worlds(draw: Draw) -> Observed:
         found.append(there(f"{on}_free", on, draw(TEXTS), valid=draw(st.booleans())))
     unique = {one.key: one for one in reversed(found)}
     kept = [one for one in unique.values() if one.parent is None or one.parent in unique]
-    return observed(*kept)
+    noted = draw(st.sets(st.sampled_from(sorted({one.name for one in kept})))) if kept else set()
+    return observed(*kept, **dict.fromkeys(sorted(noted), "2026"))
 
 
 @st.composite

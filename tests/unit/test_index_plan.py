@@ -85,6 +85,17 @@ ONE = [
     ("of another module under another name", want(), [there("j", comment="managed by pgstead.ops.x")], BUILT),
     ("ours, invalid, under another name", want(), [there("j", comment=OURS, valid=False)], BUILT),
     ("ours, different, under another name", want(), [there("j", text="b", comment=OURS)], BUILT),
+    # on an expression: the planner has statistics of it before it relies on it
+    ("expression", want(text="(f(a))"), [], [BUILT[0], f"analyze {NEW}", BUILT[1]]),
+    (
+        "expression, another",
+        want(text="a, (f(a))"),
+        [there("i", text="(f(a))")],
+        [SWAPPED[0], f"analyze {NEW}", *SWAPPED[1:]],
+    ),
+    ("expression, built", want(text="(f(a))"), [there(NEW, text="(f(a))")], [f"analyze {NEW}", BUILT[1]]),
+    ("expression, analysed", want(text="(f(a))"), [there(NEW, text="(f(a))", analysed=True)], BUILT[1:]),
+    ("expression, renamed", want(text="(f(a))"), [there("j", text="(f(a))", comment=OURS)], ["rename j > i"]),
     # comments
     ("comment", want(comment="x"), [there("i")], ["comment i"]),
     ("comment taken away", want(comment=""), [there("i", comment=f"x\n{OURS}")], ["comment i"]),
@@ -107,6 +118,12 @@ ONE = [
     ("nameless, another name, comment", want("*t_a_idx", comment="y"), [there("j", comment="x")], []),
     ("nameless, a constraint's", want("*t_a_idx", unique=True), [there("pk", unique=True, constraint="pk")], []),
     ("nameless, ours under another name", want("*t_a_idx"), [there("j", comment=OURS)], []),
+    (
+        "nameless, unique in the end only under another name",
+        want("*t_a_idx", unique=True),
+        [there("j", unique=True, constraint="j", immediate=False)],
+        [f"build {new('t_a_idx')}", f"adopt {new('t_a_idx')} > t_a_idx"],
+    ),
     (
         "nameless, invalid under another name",
         want("*t_a_idx"),
@@ -227,6 +244,9 @@ def test_purge(expected: list[str], unmanaged: list[str], *, purge: bool) -> Non
         there("bound", text="c", comment=OURS, constraint="bound"),
         there("needed", text="c", comment=OURS, referenced_by=("f",)),
         there("fkeys", text="c", comment="managed by pgstead.ops.foreign_key_indexes"),
+        **dict.fromkeys(
+            ("i", "mine", "foreign", "elsewhere", "beside", "ours", "bound", "needed", "fkeys", "s.i"), "2026"
+        ),
     )
     plan = planned([want()], seen, purge=purge)
     assert steps(plan) == expected
@@ -235,10 +255,32 @@ def test_purge(expected: list[str], unmanaged: list[str], *, purge: bool) -> Non
     assert len(plan.differences) == len(expected)
 
 
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (observed(there("copied", "u", comment=OURS)), "index public.copied has this collection's comment, but is not"),
+        (observed(there("j", comment=OURS, replica_identity=True), j="2026"), "the replica identity of public.t"),
+        (observed(there("eo", "e", comment=OURS), there("e1o", "e1", parent="eo", replica_identity=True), eo="2026"),
+         "index public.eo is no longer declared, and is the replica identity of public.e1"),
+        (observed(there(new("j"), replica_identity=True)), "left by an interrupted run, is the replica identity"),
+        (observed(there(old("j"), comment=OURS, replica_identity=True)), "left by an interrupted run, is the replica"),
+    ],
+)  # fmt: skip
+def test_what_is_not_sure_to_be_ours_or_identifies_rows_is_left_alone_in_words(seen: i.Observed, said: str) -> None:
+    plan = planned([], seen, purge=True)
+    (warning,) = plan.warnings
+    assert plan.changes == plan.differences == ()
+    assert warning.startswith("left alone: ")
+    assert said in warning
+
+
 def test_a_purge_spares_what_an_item_relies_on() -> None:
-    nameless = planned([want("*t_a_idx")], observed(there("j", comment=OURS)), purge=True)
-    renamed = planned([want()], observed(there("j", comment=OURS)), purge=True)
-    other = planned([want("i", present=False)], observed(there("i"), there("i", "s.t", comment=OURS)), purge=True)
+    seen = observed(there("j", comment=OURS), j="2026")
+    nameless = planned([want("*t_a_idx")], seen, purge=True)
+    renamed = planned([want()], seen, purge=True)
+    two = observed(there("i"), there("i", "s.t", comment=OURS))
+    two = replace(two, made={q("s.i"): "2026"})
+    other = planned([want("i", present=False)], two, purge=True)
     assert (steps(nameless), steps(renamed), steps(other)) == ([], ["rename j > i"], ["drop i", "drop i"])
     assert [str(one.table) for one in other.changes] == ["public.t", "s.t"]
 
@@ -257,8 +299,13 @@ def test_a_purge_spares_what_an_item_relies_on() -> None:
         (want(), observed(there("i", text="b", replica_identity=True)), "replica identity of public.t"),
         (want(present=False), observed(there("i", replica_identity=True)), "replica identity of public.t"),
         (want("*t_a_idx"), observed(there("t_a_idx", "u")), "taken by an index of public.u"),
+        (want(unique=True), observed(there("i", text="b", replica_identity=True), nullable="b a"), "never NULL"),
+        (want(), observed(there(NEW, text="b", replica_identity=True)), "left by an interrupted run, is the replica"),
+        (want(), observed(there(OLD, text="b", replica_identity=True)), "left by an interrupted run, is the replica"),
+        (want("*t_a_idx", unique=True),
+         observed(there("t_a_idx", unique=True, constraint="t_a_idx", immediate=False)), "give yours a name"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be(item: Declared, seen: i.Observed, said: str) -> None:
     (problem,) = index_plan.check_all([item], seen, rules([item]))
     assert said in problem.what
@@ -274,6 +321,8 @@ def test_what_cannot_be(item: Declared, seen: i.Observed, said: str) -> None:
         (want("*t_a_idx"), observed(there("t_a_idx", "u"), there("j"))),
         (want("*t_a_idx"), observed(there("j"), taken="t_a_idx")),
         (want("*t_a_idx"), observed(there("t_a_idx", text="b", constraint="c"), there("j"))),
+        (want(unique=True), observed(there("i", unique=True, replica_identity=True), nullable="b")),
+        (want("*t_a_idx", unique=True), observed(there("j", unique=True, constraint="j"))),
     ],
 )
 def test_what_can_stay(item: Declared, seen: i.Observed) -> None:

@@ -84,6 +84,26 @@ def step(source: str = "i", target: str = "i", **more: Any) -> Step:
 AT = q("e")
 
 
+def same(name: str = "i", planned: str = "NULL", table: str = "t") -> str:
+    """Return what refuses to go on where the replica identity is another than when this was planned."""
+    top = f"pg_catalog.to_regclass('public.{name}')"
+    found = (
+        "(SELECT array_agg(i.indrelid ORDER BY i.indrelid) FROM pg_catalog.pg_index i WHERE i.indisreplident AND "
+        f"i.indisvalid AND i.indexrelid IN (SELECT {top}::oid UNION SELECT t.relid FROM pg_catalog.pg_partition_tree({top}) t))"
+    )
+    said = f"'the replica identity of public.{table} was changed since this was planned: run again'"
+    raised = f"RAISE EXCEPTION USING MESSAGE = {said}"
+    return f"DO $pgstead$ BEGIN IF {found} IS DISTINCT FROM {planned} THEN {raised}; END IF; END $pgstead$"
+
+
+def oids(*tables: str) -> str:
+    names = ", ".join(f"'public.{table}'" for table in tables)
+    return f"(SELECT array_agg(t::oid ORDER BY t::oid) FROM pg_catalog.unnest(ARRAY[{names}]::pg_catalog.regclass[]) t)"
+
+
+HELD = "LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE"
+
+
 @pytest.mark.parametrize(
     ("action", "subject", "sql"),
     [
@@ -96,9 +116,12 @@ AT = q("e")
         ("create_only", step(index=PLAIN, comment="x", recorded=False, parent=QualifiedName("s", "P")), [
             "CREATE INDEX i ON ONLY public.t USING btree (a)", "COMMENT ON INDEX public.i IS 'x'",
             'ALTER INDEX s."P" ATTACH PARTITION public.i']),
-        ("drop", step(recorded=False), ["DROP INDEX CONCURRENTLY IF EXISTS public.i"]),
-        ("drop", step(), [struck("index"), "DROP INDEX CONCURRENTLY IF EXISTS public.i"]),
-        ("drop_tree", step(), ["DROP INDEX public.i", struck("index")]),
+        ("drop", step(recorded=False), [same(), "DROP INDEX CONCURRENTLY IF EXISTS public.i"]),
+        ("drop", step(), [same(), struck("index"), "DROP INDEX CONCURRENTLY IF EXISTS public.i"]),
+        ("analyze", step("n", "n", index=SWAPPED), ["ANALYZE public.t"]),
+        ("analyze", step("n", "n", index=SWAPPED, old=FACTS), [
+            "ALTER INDEX public.n ALTER COLUMN 2 SET STATISTICS 200", "ANALYZE public.t"]),
+        ("drop_tree", step(), [HELD, same(), "DROP INDEX public.i", struck("index")]),
         ("comment", step(comment=""), ["COMMENT ON INDEX public.i IS ''"]),
         ("comment", step(comment="a\\b"), ["COMMENT ON INDEX public.i IS E'a\\\\b'"]),
         ("adopt", step("n", comment=OURS), ["ALTER INDEX public.n RENAME TO i", NOTED, kept("index")]),
@@ -109,17 +132,19 @@ AT = q("e")
             "ALTER INDEX public.n RENAME TO i", "COMMENT ON INDEX public.i IS 'x'",
             "ALTER INDEX public.e ATTACH PARTITION public.i"]),
         ("swap", step("n", index=PLAIN, comment=OURS, old=there("i")), [
-            f"ALTER INDEX public.i RENAME TO {old('i')}", "ALTER INDEX public.n RENAME TO i", NOTED, kept("index")]),
+            f"ALTER INDEX public.i RENAME TO {old('i')}", same(old("i")), "ALTER INDEX public.n RENAME TO i", NOTED, kept("index")]),
         ("swap", step("n", index=SWAPPED, comment=OURS, old=FACTS), [
-            f"ALTER INDEX public.i RENAME TO {old('i')}", "ALTER INDEX public.n RENAME TO i", NOTED, kept("index"),
+            f"ALTER INDEX public.i RENAME TO {old('i')}", same(old("i"), oids("t")),
+            "ALTER INDEX public.n RENAME TO i", NOTED, kept("index"),
             "ALTER TABLE public.t REPLICA IDENTITY USING INDEX i", "ALTER TABLE public.t CLUSTER ON i",
             "ALTER INDEX public.i ALTER COLUMN 2 SET STATISTICS 200"]),
         ("swap", step("n", index=PARTIAL, comment=OURS, old=there("i", clustered=True)), [
-            f"ALTER INDEX public.i RENAME TO {old('i')}", "ALTER INDEX public.n RENAME TO i", NOTED, kept("index")]),
+            f"ALTER INDEX public.i RENAME TO {old('i')}", same(old("i")), "ALTER INDEX public.n RENAME TO i", NOTED, kept("index")]),
         ("swap_tree", step("n", index=PARTIAL, comment=OURS, old=there("i")), [
-            "DROP INDEX public.i", "ALTER INDEX public.n RENAME TO i", NOTED, kept("index")]),
+            HELD, same(), "DROP INDEX public.i", "ALTER INDEX public.n RENAME TO i", NOTED, kept("index")]),
         ("swap_tree", step("n", index=PLAIN, comment=OURS, old=there("i", replica_identity=True),
                            heirs=(Heir(q("t_1"), "n_1", there("i_1", replica_identity=True, clustered=True)),)), [
+            HELD, same(planned=oids("t", "t_1")),
             "DROP INDEX public.i", "ALTER INDEX public.n RENAME TO i", NOTED, kept("index"),
             "ALTER TABLE public.t REPLICA IDENTITY USING INDEX i",
             "ALTER TABLE public.t_1 REPLICA IDENTITY USING INDEX n_1", "ALTER TABLE public.t_1 CLUSTER ON n_1"]),

@@ -13,7 +13,7 @@ from typing import Any
 from .errors import Problem
 from .expression import complaint as complaint_of
 from .names import QualifiedName, parse, short_hash, unusable
-from .plan import Change, Difference, Mode, Plan, joined, owner_of, with_marker, without_marker
+from .plan import Change, Difference, Mode, Plan, joined, not_noted, owner_of, with_marker, without_marker
 from .relation import Tables, inherited_twice, table_problem
 
 KIND = "check_constraint"
@@ -81,6 +81,8 @@ class Observed:
     checks: Mapping[tuple[QualifiedName, str], ObservedCheck]
     others: frozenset[tuple[QualifiedName, str]] = frozenset()  # names taken by constraints of other kinds
     made: Mapping[tuple[QualifiedName, str], str] = field(default_factory=dict)
+    # constraint → tables that inherit it (INHERITS) and have it of their own, too: it stays there whatever happens above
+    own_below: Mapping[tuple[QualifiedName, str], tuple[QualifiedName, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -200,11 +202,23 @@ def check_all(declared: Sequence[Declared], observed: Observed, rules: Rules) ->
         mine = observed.checks.get(check.key)
         if mine and mine.inherited and not (item.text and rules.same(mine.text, item.text)):
             problems.append(Problem(where, f"{check.table} inherits it from its parent: declare it there"))
+        elif mine and item.text and not (mine.enforced and rules.same(mine.text, item.text)):
+            problems += _kept_below(where, observed.own_below.get(check.key, ()))
         if check.no_inherit and check.present and observed.tables[check.table].kind == "p":
             problems.append(Problem(where, "a partitioned table cannot have a NO INHERIT constraint"))
     places = [(item.check.position, item.check.table) for item in declared if item.text]
     same = {item.check.position: (item.check.name, item.text) for item in declared}
     return (*problems, *inherited_twice(places, same, observed.tables))
+
+
+def _kept_below(where: str, tables: Sequence[QualifiedName]) -> list[Problem]:
+    """Refuse a replacement whose predecessor stays in children: the name is not free there."""
+    names = ", ".join(map(str, sorted(tables)))
+    what = (
+        f"cannot be replaced: {names} would keep the old definition, which is also declared there. Give the new one another "
+        "name, or drop the old one by hand, first from the parent and then there"
+    )
+    return [Problem(where, what)] if tables else []
 
 
 def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan:
@@ -218,9 +232,12 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
     plans += [_dropped(found, "left by an interrupted run") for found in left]
     rest = [found for found in rest if found not in left]
     if rules.purge:
-        ours = [found for found in rest if owner_of(found.comment) == OWNER]
+        marked = [found for found in rest if owner_of(found.comment) == OWNER]
+        # the comment alone is no proof: CREATE TABLE … (LIKE … INCLUDING ALL) copies it
+        ours = [found for found in marked if found.key in observed.made]
         plans += [_dropped(found, "no longer declared") for found in ours]
-        rest = [found for found in rest if found not in ours]
+        spared = [not_noted(f"check constraint {c.name} on {c.table}") for c in marked if c not in ours]
+        plans.append(Plan(warnings=tuple(spared)))
     beside = sorted(f"{c.name} on {c.table}" for c in rest if c.table in tables and not owner_of(c.comment))
     return joined([*plans, Plan(unmanaged=tuple(beside))])
 

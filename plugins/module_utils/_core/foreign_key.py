@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import Problem
-from .index import of_a_run
+from .index import ObservedIndex, of_a_run
 from .index_spec import Index, IndexColumn
-from .names import QualifiedName, derive, parse
+from .names import QualifiedName, derive, parse, short_hash
+from .plan import owner_of
 from .relation import Tables, tree
 from .units import human_size, parse_size
 
@@ -121,6 +122,29 @@ def indexes_for(keys: Sequence[ForeignKey]) -> tuple[Index, ...]:
         wanted.append((key, index))
     order = {key: place for place, key in enumerate(keys)}
     return tuple(index for _, index in sorted(wanted, key=lambda pair: order[pair[0]]))
+
+
+def with_free_names(indexes: Iterable[Index], there: Mapping[QualifiedName, ObservedIndex]) -> tuple[Index, ...]:
+    """Return indexes to be made; a derived name that an index of somebody else or of another table has is left to it."""
+    found: dict[QualifiedName, Index] = {}
+    for index in indexes:
+        name = index.name
+        while not _free(QualifiedName(index.table.schema, name), index.table, found, there):
+            columns = [column.name for column in index.columns]
+            name = derive([index.table.name, *columns, short_hash(name)[:6]], ENDING)
+        found[QualifiedName(index.table.schema, name)] = replace(index, name=name)
+    return tuple(found.values())
+
+
+def _free(
+    name: QualifiedName,
+    table: QualifiedName,
+    taken: Mapping[QualifiedName, Index],
+    there: Mapping[QualifiedName, ObservedIndex],
+) -> bool:
+    other = there.get(name)
+    ours = other is None or (owner_of(other.comment) == OWNER and other.table == table)
+    return ours and name not in taken
 
 
 def described(key: ForeignKey, tables: Tables) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from .errors import Problem
 from .index_spec import Index
 from .names import NAME_BYTES, QualifiedName, short_hash
 from .plan import Change, Difference, Mode, Plan, owner_of, with_marker, without_marker
@@ -50,6 +49,8 @@ class ObservedIndex:
     replica_identity: bool = False
     clustered: bool = False
     statistics: tuple[tuple[int, int], ...] = ()  # (key, target), where not the default
+    analysed: bool = False  # only of builds under their temporary name: whether the planner has statistics of it
+    immediate: bool = True  # rows are unique at once, not only at the end of a transaction
     comment: str = ""
     parent: QualifiedName | None = None  # index of the partitioned table that it is attached to
 
@@ -81,6 +82,8 @@ class Observed:
     indexes: Mapping[QualifiedName, ObservedIndex]
     relations: frozenset[QualifiedName] = frozenset()  # every name taken
     made: Mapping[QualifiedName, str] = field(default_factory=dict)  # index → since when this collection has it there
+    # columns that may be NULL, of tables whose replica identity is an index
+    nullable: frozenset[tuple[QualifiedName, str]] = frozenset()
 
     @cached_property
     def _by_table(self) -> Mapping[QualifiedName, tuple[ObservedIndex, ...]]:
@@ -223,52 +226,10 @@ def satisfying(item: Declared, observed: Observed, rules: Rules) -> ObservedInde
     assert item.form
     for other in candidates(item.index, observed):
         finished = other.valid and not of_a_run(other.name) and other.key not in rules.leaving
+        finished = finished and (other.immediate or not item.form.unique)
         if finished and other.parent is None and rules.same(other.form, item.form):
             return other
     return None
-
-
-def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tuple[Problem, ...]:
-    """Return what is wrong with declared indexes in the light of what is there."""
-    problems = []
-    for item in declared:
-        index, key = item.index, QualifiedName(item.index.table.schema, item.index.name)
-        where = index.where
-        mine = observed.indexes.get(key)
-        if item.form and not index.named and satisfying(item, observed, rules):
-            continue
-        if mine is None and key in observed.relations and index.present:
-            problems.append(Problem(where, f"the name {key} is taken by something that is not an index"))
-        if mine is None:
-            continue
-        if mine.table != index.table:
-            problems.append(Problem(where, f"the name {key} is taken by an index of {mine.table}: give another name"))
-        elif mine.parent is not None:
-            problems.append(Problem(where, f"is part of the partitioned index {mine.parent}: declare that one"))
-        elif mine.bound and not (item.form and rules.same(mine.form, item.form)):
-            what = "be dropped" if item.form is None else f"be changed to {item.form.text}"
-            problems.append(Problem(where, f"stands behind {mine.bound} and cannot {what}: change that first"))
-        elif (told := _identified(mine, observed)) and not _identifies(item):
-            what = f"is the replica identity of {told}, and has to stay unique, on columns, without WHERE"
-            problems.append(Problem(where, what))
-        elif item.form and not index.named and mine.valid and not owner_of(mine.comment):
-            # a derived name met a definition that nobody declared: that one is not replaced unasked
-            what = (
-                f"somebody made an index of this name, {mine.form.text}: give yours a name, or this one to replace it"
-            )
-            problems.append(Problem(where, what))
-    return tuple(problems)
-
-
-def _identified(mine: ObservedIndex, observed: Observed) -> str:
-    """Return the tables whose rows logical replication tells apart by an index or what hangs below it."""
-    return ", ".join(str(one.table) for one in (mine, *observed.below(mine.key)) if one.replica_identity)
-
-
-def _identifies(item: Declared) -> bool:
-    """Whether rows can be told apart by an index, as logical replication does."""
-    index = item.index
-    return item.form is not None and index.unique and not index.predicate and all(key.name for key in index.columns)
 
 
 def plan_plain(item: Declared, observed: Observed, rules: Rules) -> Plan:
@@ -306,6 +267,13 @@ def build(index: Index, table: QualifiedName, name: str, form: Form, building: s
     """Return the step that builds the index `name` under a name of its own."""
     step = Step(table, building, building, index, form)
     return Change(KIND, table, name, "build", UPDATE_LOCK, Mode.CONCURRENTLY, step, leaves=building)
+
+
+def analysis(made: Change, ready: ObservedIndex | None, old: ObservedIndex | None = None) -> list[Change]:
+    """Return the step that gives a build its statistics before queries rely on it: only those on expressions have any."""
+    if all(key.name for key in made.subject.index.columns) or (ready and ready.analysed):
+        return []
+    return [replace(made, action="analyze", mode=Mode.SCAN, subject=replace(made.subject, old=old), leaves="")]
 
 
 def _leftovers(item: Declared, observed: Observed, rules: Rules) -> tuple[Change, ...]:
@@ -390,13 +358,14 @@ def _built(
     assert form
     building = temporary_name(index.table, index.name)
     ready = observed.indexes.get(QualifiedName(index.table.schema, building))
+    ready = ready if ready and usable(ready, form, rules) else None
     replaced = mine if mine and mine.valid else None
     comment = comment_of(index, replaced, rules)
     steps = list(leftovers)
     if mine and not mine.valid:
         steps.append(drop(index.table, mine.name, "invalid: its build failed or was interrupted"))
-    if not (ready and usable(ready, form, rules)):
-        steps.append(build(index, index.table, index.name, form, building))
+    made = build(index, index.table, index.name, form, building)
+    steps += [*([] if ready else [made]), *analysis(made, ready, replaced)]
     if replaced:
         strong = "AccessExclusiveLock" if replaced.replica_identity else UPDATE_LOCK
         step = Step(index.table, building, index.name, index, form, comment, replaced)

@@ -14,7 +14,6 @@ from .index import (
     ObservedIndex,
     Rules,
     change,
-    check,
     described,
     drop,
     foreseeing,
@@ -23,10 +22,11 @@ from .index import (
     satisfying,
 )
 from .index import Step as IndexStep
+from .index_check import check, identified
 from .index_spec import Index
 from .index_tree import STRONG, check_tree, plan_tree
 from .names import QualifiedName
-from .plan import Change, Difference, Plan, joined, owner_of
+from .plan import Change, Difference, Plan, joined, not_noted, owner_of
 from .relation import Tables, inherited_twice, table_problem, tree
 
 INDEXABLE = "rpm"
@@ -80,9 +80,7 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
         if index.key not in wanted | touched and not index.bound and index.parent is None
     ]
     if rules.purge:
-        ours = [index for index in rest if owner_of(index.comment) == rules.owner]
-        plans += [_purged(index, observed) for index in ours]
-        rest = [index for index in rest if index not in ours]
+        plans.append(_purge(rest, observed, rules))
     tables = {item.index.table for item in declared}
     beside = sorted(str(index.key) for index in rest if index.table in tables and not owner_of(index.comment))
     return joined([*plans, Plan(unmanaged=tuple(beside), warnings=_warnings(declared, observed, rules))])
@@ -125,7 +123,13 @@ def _orphans(declared: Sequence[Declared], observed: Observed, plans: Sequence[P
         for index in observed.of(table)
         if of_a_run(index.name) and index.key not in used and not index.builder and not index.parent
     ]
-    return Plan(tuple(_dropped(index, observed, "left by an interrupted run") for index in left))
+    needed = {index.key: told for index in left if (told := identified(index, observed))}
+    gone = [_dropped(index, observed, "left by an interrupted run") for index in left if index.key not in needed]
+    said = [
+        f"left alone: index {key}, left by an interrupted run, is the replica identity of {needed[key]}"
+        for key in needed
+    ]
+    return Plan(tuple(gone), warnings=tuple(said))
 
 
 def _plan_one(item: Declared, observed: Observed, rules: Rules) -> Plan:
@@ -133,6 +137,22 @@ def _plan_one(item: Declared, observed: Observed, rules: Rules) -> Plan:
     if table is None:
         return Plan()
     return (plan_tree if table.kind == "p" else plan_plain)(item, observed, rules)
+
+
+def _purge(rest: Sequence[ObservedIndex], observed: Observed, rules: Rules) -> Plan:
+    """Drop what is ours: what has our comment, and we noted that we made it. CREATE TABLE … (LIKE …) copies comments."""
+    plans = []
+    for index in rest:
+        if owner_of(index.comment) != rules.owner or of_a_run(index.name):
+            continue
+        if index.key not in observed.made:
+            plans.append(Plan(warnings=(not_noted(f"index {index.key}"),)))
+        elif told := identified(index, observed):
+            what = f"left alone: index {index.key} is no longer declared, and is the replica identity of {told}"
+            plans.append(Plan(warnings=(what,)))
+        else:
+            plans.append(_purged(index, observed))
+    return joined(plans)
 
 
 def _purged(index: ObservedIndex, observed: Observed) -> Plan:

@@ -19,6 +19,7 @@ from .index import (
     ObservedIndex,
     Rules,
     Step,
+    analysis,
     build,
     change,
     comment_of,
@@ -208,8 +209,8 @@ class _Grower:
         steps = []
         if ready and not finished:
             steps.append(drop(table, building, "left by an interrupted build"))
-        if not finished:
-            steps.append(build(self.index, table, name, self.form, building))
+        made = build(self.index, table, name, self.form, building)
+        steps += [*([] if finished else [made]), *analysis(made, ready if finished else None)]
         comment = with_marker(None, self.rules.owner)
         step = Step(table, building, name, self.index, self.form, comment, parent=parent)
         return [*steps, change("attach", step, lock=STRONG)]

@@ -87,3 +87,11 @@ def owner_of(comment: str | None) -> str:
     """Return the kind of objects whose module made this one, or an empty text."""
     last = (comment or "").rsplit("\n", 1)[-1]
     return last[len(MARKER) :] if last.startswith(MARKER) else ""
+
+
+def not_noted(name: str) -> str:
+    """Say why a purge spares an object with our comment: a copy of a table or a dump may have brought it."""
+    return (
+        f"left alone: {name} has this collection's comment, but is not noted in pgstead.made: a copy of something that was "
+        "made here, or from before it was noted. Where it is not needed, declare it with state: absent"
+    )

@@ -33,6 +33,22 @@ JOIN pg_catalog.pg_class t ON t.oid = k.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE k.contype <> 'c' AND {OUTSIDE}
 """
+# a child's own constraint that is merged with its parent's, and every table above it
+_OWN_BELOW = f"""
+WITH RECURSIVE above AS (
+    SELECT k.conname, k.conrelid AS child, k.conrelid AS relation FROM pg_catalog.pg_constraint k
+    WHERE k.contype = 'c' AND k.conislocal AND k.coninhcount > 0
+    UNION
+    SELECT a.conname, a.child, h.inhparent FROM above a JOIN pg_catalog.pg_inherits h ON h.inhrelid = a.relation
+)
+SELECT n.nspname, t.relname, a.conname, cn.nspname, ct.relname
+FROM above a
+JOIN pg_catalog.pg_class t ON t.oid = a.relation
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+JOIN pg_catalog.pg_class ct ON ct.oid = a.child
+JOIN pg_catalog.pg_namespace cn ON cn.oid = ct.relnamespace
+WHERE a.relation <> a.child AND {OUTSIDE}
+"""
 _TRIED = """
 SELECT k.conname, pg_catalog.pg_get_expr(k.conbin, k.conrelid), k.connoinherit
 FROM pg_catalog.pg_constraint k
@@ -73,6 +89,15 @@ def read_checks(connection: Any) -> dict[tuple[QualifiedName, str], ObservedChec
 def read_others(connection: Any) -> frozenset[tuple[QualifiedName, str]]:
     """Return the names of constraints of other kinds."""
     return frozenset((QualifiedName(schema, table), name) for schema, table, name in rows(connection, _OTHERS))
+
+
+def read_own_below(connection: Any) -> dict[tuple[QualifiedName, str], tuple[QualifiedName, ...]]:
+    """Return the tables that inherit a constraint and have it of their own, too, by (table above, name)."""
+    found: dict[tuple[QualifiedName, str], tuple[QualifiedName, ...]] = {}
+    for schema, table, name, child_schema, child in rows(connection, _OWN_BELOW):
+        key = QualifiedName(schema, table), name
+        found[key] = (*found.get(key, ()), QualifiedName(child_schema, child))
+    return found
 
 
 def _text(expression: str, no_inherit: bool) -> str:

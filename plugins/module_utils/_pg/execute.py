@@ -64,6 +64,7 @@ class Executor:
     def __init__(self, connection: Any, watcher: Watcher, limits: Limits, pause: Callable[[float], None]) -> None:
         self.connection, self.watcher, self.limits, self.pause = connection, watcher, limits, pause
         self.done: list[Done] = []
+        self._left = ""  # what a failed build left and could not be dropped
 
     def carry_out(self, change: Change, statements: Sequence[str], search_path: str) -> None:
         """Execute one change. Raises a PgsteadError that says what, where, and what to do next."""
@@ -120,12 +121,12 @@ class Executor:
 
     def _concurrently(self, change: Change, statements: Sequence[str], search_path: str) -> None:
         """A build or drop outside a transaction. What a failed build leaves is dropped before anything is raised."""
-        self._outlive_old_transactions(change)
         execute(self.connection, f"SET search_path = {search_path}; SET lock_timeout = 0")
         sight = Sight()
         try:
             for attempt in range(1, BUILD_ATTEMPTS + 1):
                 what = f"{change.action} {change.object}"
+                self._wait_for_others(change)
                 try:
                     with self.watcher.watching(what, self.limits.build_wait_seconds) as sight:
                         for statement in statements:
@@ -149,37 +150,58 @@ class Executor:
             if not self.connection.closed:
                 execute(self.connection, f"SET search_path = ''; SET lock_timeout = '{self.limits.patience_ms}ms'")
 
-    def _outlive_old_transactions(self, change: Change) -> None:
-        """Wait before the work, not after it: a CONCURRENTLY ends only when every older transaction has ended."""
+    def _wait_for_others(self, change: Change) -> None:
+        """Wait before the work, not in it: a CONCURRENTLY ends only when every older transaction has ended; and two of them
+        on one table wait for each other until the server ends one, which may be somebody else's.
+        """
         deadline = time.monotonic() + self.limits.build_wait_seconds
-        old = self.watcher.old_transactions(self.limits.lock_timeout_ms / 1000)
-        while old and time.monotonic() < deadline:
-            self.watcher.log(f"pgstead: {change.action} {change.object} waits for {'; '.join(old)}")
-            self.pause(min(5.0, self.limits.build_wait_seconds / 10))
+        while True:
             old = self.watcher.old_transactions(self.limits.lock_timeout_ms / 1000)
+            found = old or self.watcher.changing(change.table)
+            if not found:
+                return
+            if time.monotonic() >= deadline:
+                raise self._in_the_way(change, old, found)
+            self.watcher.log(f"pgstead: {change.action} {change.object} waits for {'; '.join(found)}")
+            self.pause(min(5.0, self.limits.build_wait_seconds / 10))
+
+    def _in_the_way(self, change: Change, old: Sequence[str], found: Sequence[str]) -> LockNotAcquired:
+        what, patience, names = f"{change.action} {change.object}", self.limits.build_wait_seconds, "; ".join(found)
         if old:
-            raise LockNotAcquired(
-                f"{change.action} {change.object} cannot finish before these transactions end, and they did not within "
-                f"{self.limits.build_wait_seconds:g} s: {'; '.join(old)}. End them or run again"
+            return LockNotAcquired(
+                f"{what} cannot finish before these transactions end, and they did not within {patience:g} s: {names}. "
+                "End them or run again"
             )
+        return LockNotAcquired(
+            f"{what} waited more than {patience:g} s for {names}, at work on the same table. End them or run again"
+        )
 
     def _patience_lost(self, change: Change, sight: Sight) -> LockNotAcquired:
         return LockNotAcquired(
             f"{change.action} {change.object} waited more than {self.limits.build_wait_seconds:g} s for "
-            f"{'; '.join(sight.blockers) or 'a lock'} and was cancelled. End them or run again"
+            f"{'; '.join(sight.blockers) or 'a lock'} and was cancelled. End them or run again{self._what_is_left('')}"
         )
+
+    def _what_is_left(self, nothing: str) -> str:
+        return f". {self._left} is left behind, and the next run drops it" if self._left else nothing
 
     def _clean_up(self, change: Change) -> None:
         """Drop what a failed build left; what cannot be dropped now is dropped by the next run."""
+        self._left = ""
         if self.connection.closed or not change.leaves:
             return
-        name = QualifiedName(change.table.schema, change.leaves).sql
+        left = QualifiedName(change.table.schema, change.leaves)
         try:
-            patience = min(self.limits.lock_timeout_ms / 1000, self.limits.build_wait_seconds)
-            with self.watcher.watching(f"clean up {change.object}", patience):
-                execute(self.connection, f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+            why = "; ".join(self.watcher.changing(change.table))
+            if not why:
+                patience = min(self.limits.lock_timeout_ms / 1000, self.limits.build_wait_seconds)
+                with self.watcher.watching(f"clean up {change.object}", patience):
+                    execute(self.connection, f"DROP INDEX CONCURRENTLY IF EXISTS {left.sql}")
+                return
         except driver.Error as error:
-            self.watcher.log(f"pgstead: {change.object} is left for the next run to drop: {str(error).strip()}")
+            why = str(error).strip()
+        self._left = str(left)
+        self.watcher.log(f"pgstead: {change.object} is left for the next run to drop: {why}")
 
     def _explained(self, error: driver.Error, change: Change, statements: Sequence[str]) -> PgsteadError:
         """Turn the driver's error into one that a person can act on."""
@@ -190,7 +212,9 @@ class Executor:
             again = "run again: what was finished stays, and what was not is taken up"
             return ConnectionFailed(f"the connection broke during {what}: {text}; {again}", data)
         if isinstance(error, driver.errors.UniqueViolation):
-            return ViolatingRows(f"{what}: rows are not unique: {text}. Nothing of it is left behind", data)
+            return ViolatingRows(
+                f"{what}: rows are not unique: {text}{self._what_is_left('. Nothing of it is left behind')}", data
+            )
         if isinstance(error, driver.errors.CheckViolation):
             return ViolatingRows(f"{what}: rows contradict it: {text}. It holds for new rows; run again", data)
         if isinstance(error, driver.errors.InsufficientPrivilege):

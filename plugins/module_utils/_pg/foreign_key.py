@@ -23,7 +23,13 @@ WHERE k.contype = 'f' AND k.conparentid = 0 AND t.relkind IN ('r', 'p') AND t.re
 ORDER BY 1, 2, 3
 """
 _SERVING = f"""
-SELECT n.nspname, t.relname, c.relname, m.amname, (i.indkey::int2[])[0:i.indnkeyatts - 1]::int[]
+SELECT n.nspname, t.relname, c.relname, m.amname,
+       -- a column in another order than the table's finds no value for it, and counts as little as an expression
+       ARRAY(SELECT CASE WHEN a.attcollation <> u.collated THEN 0 ELSE u.attnum END
+             FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]::int[], i.indcollation::oid[]) WITH ORDINALITY
+                  AS u(attnum, collated, place)
+             LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum AND u.attnum <> 0
+             WHERE u.attnum IS NOT NULL ORDER BY u.place)
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_am m ON m.oid = c.relam

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from .._core.index import KIND, Form, Heir, ObservedIndex, Step, retired_name
+from .._core.index import KIND, Form, Heir, ObservedIndex, Step, of_a_run, retired_name
 from .._core.index_spec import Index, IndexColumn
 from .._core.names import QualifiedName, literal, quote, reference
 from .._core.plan import Change
@@ -19,8 +20,9 @@ from .tables import OUTSIDE
 
 _INDEXES = """
 SELECT n.nspname, t.relname, c.relname, pg_catalog.pg_get_indexdef(c.oid), i.indisunique, coalesce(s.spcname, ''),
-       i.indisvalid, coalesce(p.pid, CASE WHEN NOT i.indisvalid THEN b.pid END, 0), coalesce(k.conname, ''), f.names, i.indisreplident, i.indisclustered,
-       x.targets, coalesce(d.description, ''), un.nspname, uc.relname, c.reloptions
+       i.indisvalid, coalesce(p.pid, h.pid, 0), coalesce(k.conname, ''), f.names,
+       i.indisreplident AND i.indisvalid, i.indisclustered,
+       x.targets, coalesce(d.description, ''), un.nspname, uc.relname, c.reloptions, i.indimmediate
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
@@ -34,14 +36,26 @@ LEFT JOIN LATERAL (SELECT array_agg(a.attnum::int ORDER BY a.attnum) || array_ag
                    WHERE a.attrelid = i.indexrelid AND a.attnum > 0 AND a.attstattarget >= 0) x ON true
 LEFT JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass
                                      AND d.objsubid = 0
-LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = i.indexrelid
-LEFT JOIN pg_catalog.pg_class uc ON uc.oid = h.inhparent
+LEFT JOIN pg_catalog.pg_inherits u ON u.inhrelid = i.indexrelid
+LEFT JOIN pg_catalog.pg_class uc ON uc.oid = u.inhparent
 LEFT JOIN pg_catalog.pg_namespace un ON un.oid = uc.relnamespace
 LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.index_relid = i.indexrelid
--- another role's build, of which is seen no more than that it is under way: any invalid index may be its
-CROSS JOIN (SELECT min(pid) AS pid FROM pg_catalog.pg_stat_progress_create_index
-            WHERE datname = pg_catalog.current_database() AND relid IS NULL) b
+-- a build, or REINDEX CONCURRENTLY, holds its table to the end, and anybody may see that (autovacuum has no user)
+LEFT JOIN (SELECT l.relation, min(l.pid) AS pid
+           FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+           WHERE l.locktype = 'relation' AND l.granted AND a.usesysid IS NOT NULL AND l.pid <> pg_catalog.pg_backend_pid()
+             AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+             AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                            'AccessExclusiveLock')
+           GROUP BY 1) h ON h.relation = i.indrelid AND NOT i.indisvalid
 WHERE t.relpersistence <> 't' AND t.relkind IN ('r', 'p', 'm') AND """
+_ANALYSED = "SELECT schemaname, tablename FROM pg_catalog.pg_stats WHERE left(tablename, 8) = 'pgstead_'"
+_NULLABLE = """
+SELECT n.nspname, t.relname, a.attname
+FROM pg_catalog.pg_class t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND NOT a.attnotnull
+WHERE t.relreplident = 'i' AND t.relpersistence <> 't' AND """
 _TRIED = """
 SELECT c.relname, n.nspname, t.relname, pg_catalog.pg_get_indexdef(c.oid)
 FROM pg_catalog.pg_class c
@@ -68,7 +82,7 @@ def read_indexes(connection: Any, where: str = OUTSIDE) -> dict[QualifiedName, O
     found = {}
     for row in rows(connection, _INDEXES + where):
         schema, table, name, definition, unique, tablespace, valid, builder, constraint, foreign = row[:10]
-        identity, clustered, targets, comment, parent_schema, parent, storage = row[10:]
+        identity, clustered, targets, comment, parent_schema, parent, storage, immediate = row[10:]
         text = _in_order(_definition(definition, name, [schema], table), storage or ())
         half = len(targets or ()) // 2
         made = ObservedIndex(
@@ -84,9 +98,19 @@ def read_indexes(connection: Any, where: str = OUTSIDE) -> dict[QualifiedName, O
             statistics=tuple(zip(targets[:half], targets[half:], strict=True)) if targets else (),
             comment=comment,
             parent=QualifiedName(parent_schema, parent) if parent else None,
+            immediate=immediate,
         )
         found[made.key] = made
+    if any(of_a_run(key.name) for key in found):
+        analysed = {QualifiedName(*row) for row in rows(connection, _ANALYSED)}
+        found |= {key: replace(found[key], analysed=True) for key in analysed & found.keys()}
     return found
+
+
+def read_nullable(connection: Any) -> frozenset[tuple[QualifiedName, str]]:
+    """Return the columns that may be NULL, of tables whose replica identity is an index."""
+    found = rows(connection, _NULLABLE + OUTSIDE)
+    return frozenset((QualifiedName(schema, table), column) for schema, table, column in found)
 
 
 def _definition(text: str, name: str, schemas: Iterable[str], table: str) -> str:
@@ -189,12 +213,14 @@ def _create_only(step: Step) -> tuple[str, ...]:
 
 def _drop(step: Step) -> tuple[str, ...]:
     gone = f"DROP INDEX CONCURRENTLY IF EXISTS {_at(step.table, step.target)}"
+    as_planned = _same_identity(step.table, step.target)
     # forgotten first: a run that dies between the two must not find later that somebody else dropped it
-    return (forget(KIND, step.table, step.target), gone) if step.recorded else (gone,)
+    return (as_planned, forget(KIND, step.table, step.target), gone) if step.recorded else (as_planned, gone)
 
 
 def _drop_tree(step: Step) -> tuple[str, ...]:
-    return (f"DROP INDEX {_at(step.table, step.target)}", forget(KIND, step.table, step.target))
+    gone = f"DROP INDEX {_at(step.table, step.target)}"
+    return (_held(step.table), _same_identity(step.table, step.target), gone, forget(KIND, step.table, step.target))
 
 
 def _adopt(step: Step) -> tuple[str, ...]:
@@ -217,16 +243,51 @@ def _attachment(step: Step, parent: QualifiedName) -> str:
 
 def _swap(step: Step) -> tuple[str, ...]:
     """The old index is put aside under the name that the next step drops."""
-    aside = f"ALTER INDEX {_at(step.table, step.target)} RENAME TO {quote(retired_name(step.table, step.target))}"
     assert step.old
-    return (aside, _renaming(step), *_noted(step), *_inherited(step.index, Heir(step.table, step.target, step.old)))
+    heir, retired = Heir(step.table, step.target, step.old), retired_name(step.table, step.target)
+    aside = f"ALTER INDEX {_at(step.table, step.target)} RENAME TO {quote(retired)}"
+    # asked under the lock of the renaming, which whoever sets a replica identity has to wait for
+    as_planned = _same_identity(step.table, retired, [heir])
+    return (aside, as_planned, _renaming(step), *_noted(step), *_inherited(step.index, heir))
 
 
 def _swap_tree(step: Step) -> tuple[str, ...]:
     assert step.old
     heirs = (Heir(step.table, step.target, step.old), *step.heirs)
     handed_on = [statement for heir in heirs for statement in _inherited(step.index, heir)]
-    return (f"DROP INDEX {_at(step.table, step.target)}", _renaming(step), *_noted(step), *handed_on)
+    before = (_held(step.table), _same_identity(step.table, step.target, heirs))
+    return (*before, f"DROP INDEX {_at(step.table, step.target)}", _renaming(step), *_noted(step), *handed_on)
+
+
+def _analyze(step: Step) -> tuple[str, ...]:
+    """Statistics of a build, as fine as those of the index that it replaces."""
+    assert step.index
+    targets = _targets(step.index, Heir(step.table, step.target, step.old)) if step.old else ()
+    return (*targets, f"ANALYZE {step.table.sql}")
+
+
+def _held(table: QualifiedName) -> str:
+    """Lock a table and its partitions as the drop of an index of theirs does, to look at them first."""
+    return f"LOCK TABLE {table.sql} IN ACCESS EXCLUSIVE MODE"
+
+
+def _same_identity(table: QualifiedName, name: str, planned: Sequence[Heir] = ()) -> str:
+    """Refuse to go on where another index of a tree (or the one) is a replica identity than when this was planned: without
+    it, logical replication refuses every UPDATE and DELETE.
+    """
+    top = f"pg_catalog.to_regclass({literal(_at(table, name))})"
+    tree = f"SELECT {top}::oid UNION SELECT t.relid FROM pg_catalog.pg_partition_tree({top}) t"
+    found = (
+        "(SELECT array_agg(i.indrelid ORDER BY i.indrelid) FROM pg_catalog.pg_index i "
+        f"WHERE i.indisreplident AND i.indisvalid AND i.indexrelid IN ({tree}))"
+    )
+    names = ", ".join(literal(heir.table.sql) for heir in planned if heir.old.replica_identity)
+    tables = f"pg_catalog.unnest(ARRAY[{names}]::pg_catalog.regclass[])"
+    wanted = f"(SELECT array_agg(t::oid ORDER BY t::oid) FROM {tables} t)" if names else "NULL"
+    said = literal(f"the replica identity of {table} was changed since this was planned: run again")
+    raised = f"RAISE EXCEPTION USING MESSAGE = {said}"
+    body = f"BEGIN IF {found} IS DISTINCT FROM {wanted} THEN {raised}; END IF; END"
+    return f"DO {literal(body)}" if "$pgstead$" in body else f"DO $pgstead$ {body} $pgstead$"
 
 
 def _at(table: QualifiedName, name: str) -> str:
@@ -265,17 +326,21 @@ def _inherited(index: Index | None, heir: Heir) -> tuple[str, ...]:
         statements.append(f"ALTER TABLE {heir.table.sql} REPLICA IDENTITY USING INDEX {name}")
     if old.clustered and index.method in ("btree", "gist") and not index.predicate:
         statements.append(f"ALTER TABLE {heir.table.sql} CLUSTER ON {name}")
+    return (*statements, *_targets(index, heir))
+
+
+def _targets(index: Index, heir: Heir) -> tuple[str, ...]:
     expressions = {number for number, column in enumerate(index.columns, 1) if column.expression}
-    statements += [
+    return tuple(
         f"ALTER INDEX {_at(heir.table, heir.name)} ALTER COLUMN {number} SET STATISTICS {target}"
-        for number, target in old.statistics
+        for number, target in heir.old.statistics
         if number in expressions
-    ]
-    return tuple(statements)
+    )
 
 
 _RENDERERS: Mapping[str, Callable[[Step], tuple[str, ...]]] = {
     "build": _build,
+    "analyze": _analyze,
     "create_only": _create_only,
     "drop": _drop,
     "drop_tree": _drop_tree,

@@ -41,6 +41,7 @@ class CheckConstraints:
             sql.read_checks(connection),
             sql.read_others(connection),
             ledger.made(connection, core.KIND),
+            sql.read_own_below(connection),
         )
 
     def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:

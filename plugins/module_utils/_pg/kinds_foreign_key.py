@@ -39,7 +39,8 @@ class ForeignKeyIndexes:
             bare = core.uncovered(keys, serving, frozenset())
             self.missing = tuple(core.described(key, tables) for key in bare)
         wanted = core.uncovered(keys, serving, own) if self.create else ()
-        self.indexes = Indexes(core.indexes_for(wanted), core.OWNER, self.purge and self.create)
+        declared = core.with_free_names(core.indexes_for(wanted), found)
+        self.indexes = Indexes(declared, core.OWNER, self.purge and self.create)
         self.indexes.observe_with(connection, tables, found)
 
     def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:

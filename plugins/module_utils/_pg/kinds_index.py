@@ -50,7 +50,7 @@ class Indexes:
             for (table, name), since in ledger.made(connection, core.KIND).items()
         }
         self.default_tablespace = sql.default_tablespace(connection)
-        self.observed = core.Observed(tables, found, read_names(connection), made)
+        self.observed = core.Observed(tables, found, read_names(connection), made, sql.read_nullable(connection))
 
     def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:
         faulty = {problem.where for problem in self.problems}

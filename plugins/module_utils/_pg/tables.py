@@ -44,6 +44,8 @@ def read_tables(connection: Any, where: str = OUTSIDE) -> dict[QualifiedName, Ta
     """Return every table, view and materialised view by name; `where` says in which schemas (n)."""
     found = {}
     for schema, name, kind, owner, parent_schema, parent, size, key in rows(connection, _TABLES + where):
+        if size is None:
+            continue  # dropped while the catalogue was read
         qualified = QualifiedName(schema, name)
         above = QualifiedName(parent_schema, parent) if parent else None
         found[qualified] = Table(qualified, kind, owner, parent=above, bytes=size, partition_columns=tuple(key or ()))

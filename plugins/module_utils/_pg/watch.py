@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._core.names import QualifiedName
 from .connection import driver, execute, rows
 
 LOOK_SECONDS = 0.2  # while something waits; between looks at a build it is five times as long
@@ -42,6 +43,21 @@ UNION ALL
 SELECT 0, p.owner, 'prepared transaction ' || p.gid, 'prepared', extract(epoch FROM now() - p.prepared)::int, ''
 FROM pg_catalog.pg_prepared_xacts p
 WHERE p.database = pg_catalog.current_database() AND p.prepared < now() - make_interval(secs => $1)
+"""
+# Who builds, vacuums or alters a table, or waits to: it may be waiting for every older snapshot, also that of a statement
+# which waits for it. Autovacuum (which has no user) gives way by itself.
+_CHANGING = """
+SELECT DISTINCT a.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), coalesce(a.state, a.backend_type, '?'),
+       coalesce(extract(epoch FROM now() - coalesce(a.xact_start, a.backend_start)), 0)::int, coalesce(a.query, '')
+FROM pg_catalog.pg_locks l
+JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+JOIN pg_catalog.pg_class c ON c.oid = l.relation
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE l.locktype = 'relation' AND n.nspname = %s AND c.relname = %s AND a.usesysid IS NOT NULL
+  AND a.pid <> ALL (ARRAY[pg_catalog.pg_backend_pid(), %s])
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+  AND (l.mode = 'ShareUpdateExclusiveLock' OR l.granted AND l.mode IN
+       ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
 """
 # who keeps everybody, readers too, from a table of this database
 _HOLDERS = """
@@ -90,6 +106,10 @@ class Watcher:
             execute(self.connection, _OLD)
             self._prepared = True
         return tuple(_named(row) for row in rows(self.connection, "EXECUTE pgstead_old_transactions (%s)", (seconds,)))
+
+    def changing(self, table: QualifiedName) -> tuple[str, ...]:
+        """Name the sessions that build, vacuum or alter a table."""
+        return tuple(_named(row) for row in rows(self.connection, _CHANGING, (table.schema, table.name, self.pid)))
 
     def _look(self, what: str, patience: float | None, sight: Sight, done: threading.Event) -> None:
         waiting_since = 0.0
