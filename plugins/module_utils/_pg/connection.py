@@ -108,9 +108,7 @@ def connect(target: Target, timeout_seconds: int = 10) -> Iterator[Any]:
         connection.close()
 
 
-def rows(
-    connection: Any, sql: str, parameters: tuple[Any, ...] | Mapping[str, Any] = ()
-) -> list[tuple[Any, ...]]:
+def rows(connection: Any, sql: str, parameters: tuple[Any, ...] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
     """Run one statement and return its rows; with parameters, a percent sign in the statement itself is doubled."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters or None)
