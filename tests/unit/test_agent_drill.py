@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -42,11 +44,13 @@ def raw(directory: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """Settings of a job whose drills find what they should."""
-    (tmp_path / "drill").mkdir()
     monkeypatch.setattr(job, "drill", lambda _told, source, _turn, _now: facts(cluster=source.cluster, history=[]))
-    return raw(tmp_path)
+    # pytest's own directories may have names too long for a socket's path
+    with TemporaryDirectory(dir="/tmp") as name:
+        (Path(name) / "drill").mkdir()
+        yield raw(Path(name))
 
 
 def left(told: dict[str, Any], name: str, *, mark: bool = True) -> Path:
