@@ -73,13 +73,11 @@ def test_strictness_that_would_break_the_host_is_refused(
     promised: int, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = tmp_path / "overcommit"
-    node.write_text("0\n")
+    node.write_text("90\n")  # the ratio in force, read at the same place
     sizes = {"MemTotal": 100, "SwapTotal": 0, "Hugetlb": 0, "Committed_AS": promised}
     monkeypatch.setattr(host_settings, "meminfo", sizes.__getitem__)
     monkeypatch.setattr(host_settings, "_node", lambda _name: node)
-    params = {"files": [], "sysctl": {"vm.overcommit_memory": "2", "vm.overcommit_ratio": "90"}, "sys": {}}
-    del params["sysctl"]["vm.overcommit_ratio"]  # type: ignore[attr-defined]
-    node.write_text("90\n")  # the ratio in force, read at the same place
+    params = {"files": [], "sysctl": {"vm.overcommit_memory": "2"}, "sys": {}}
     found = host_settings.run(params, Context(lambda _argv: (0, "", ""), False))
     assert found.changed is not bool(words)
     assert all(word in found.data["refused"][0] for word in words)
