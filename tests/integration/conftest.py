@@ -125,7 +125,7 @@ def db(prepared: Server) -> Iterator[schema.Database]:
         yield made
 
 
-from . import audit_world, dump_world  # noqa: E402 - they call modules as their tests do, for which they need what is above
+from . import audit_world, dump_world, recovery_world  # noqa: E402 - they call modules as their tests do, for which they need what is above
 
 
 @pytest.fixture(scope="module")
@@ -159,4 +159,19 @@ def dump_tools() -> None:
 def world(server: Server, dump_tools: None) -> Iterator[dump_world.World]:
     """A database to dump, and places for its dumps."""
     with dump_world.world(server) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def model(server: Server) -> Iterator[Server]:
+    """The server with what the tests of recovered instances copy."""
+    recovery_world.prepare(server)
+    yield server
+    recovery_world.forget(server)
+
+
+@pytest.fixture
+def restored(model: Server) -> Iterator[Server]:
+    """An instance that came back whole."""
+    with recovery_world.database(model) as made:
         yield made

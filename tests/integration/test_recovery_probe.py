@@ -20,19 +20,6 @@ from .recovery_world import DATABASE, WHOLE, answers, call, copied, file_of, fli
 
 
 @pytest.fixture(scope="module")
-def model(server: Server) -> Iterator[Server]:
-    recovery_world.prepare(server)
-    yield server
-    recovery_world.forget(server)
-
-
-@pytest.fixture
-def restored(model: Server) -> Iterator[Server]:
-    with recovery_world.database(model) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def stopped(server: Server) -> Iterator[Server]:
     with recovery_world.cluster(server) as made:
         yield made

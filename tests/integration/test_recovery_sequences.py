@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from . import recovery_world
 from .conftest import Server
 from .recovery_world import DATABASE, found
-
-
-@pytest.fixture(scope="module")
-def model(server: Server) -> Iterator[Server]:
-    recovery_world.prepare(server)
-    yield server
-    recovery_world.forget(server)
-
-
-@pytest.fixture
-def restored(model: Server) -> Iterator[Server]:
-    with recovery_world.database(model) as made:
-        yield made
 
 
 def sequences(restored: Server, *changes: str) -> tuple[str, str]:
@@ -33,9 +17,8 @@ def test_values_that_were_reserved_are_no_reason_to_fail(restored: Server) -> No
     high = "INSERT INTO orders (id, user_id, total) VALUES (9000000, 1, 1)"
     assert sequences(restored, high)[0] == "passed"
     status, told = sequences(restored, "ALTER TABLE orders DROP CONSTRAINT orders_pkey")
-    assert (status, "has come to 9000000 already" in told) == ("failed", True), (
-        told
-    )  # nothing to ask but the whole column
+    assert status == "failed"
+    assert "has come to 9000000 already" in told  # nothing to ask but the whole column
 
 
 @pytest.mark.parametrize("of", ["int2", "numeric"])

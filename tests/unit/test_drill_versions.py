@@ -104,10 +104,10 @@ def test_what_cannot_be_read_is_named(made: Callable[[], PgBackRest], said: str)
 def test_a_backup_of_then_without_its_wal_is_not_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be restored, would open, and would be of an earlier time."""
     monkeypatch.setattr(drill, "_restore", lambda *_words, **_how: pytest.fail("it was restored"))
-    work = SimpleNamespace(now=lambda: NOW, server=SimpleNamespace(data=tmp_path))
+    work: Any = SimpleNamespace(now=lambda: NOW, server=SimpleNamespace(data=tmp_path))
     before = past(engine({EARLIEST: info("old")}), looked(NEW), NOW)
     with pytest.raises(SpecError, match="repository 3 has no archived WAL"):
-        drill._as_it_was(work, before, looked(NEW), {})  # type: ignore[arg-type]
+        drill._as_it_was(work, before, looked(NEW), {})
 
 
 def test_a_time_is_looked_at_without_a_backup_of_now() -> None:

@@ -151,9 +151,8 @@ def _as_it_was(work: Drill, past: Past, looked: Looked, found: Facts) -> None:
     """Restore the newest state of a repository as it was, and prove that the store has kept all of it."""
     wanted = aim(NEWEST, "", work.now())
     found["target"] = store_versions.words(str(wanted), past.at)
-    chosen = choose(
-        wanted, reachable(past.engine, work.server.data)
-    )  # no way with a gap: its archive may have been kept for less
+    # no way with a gap: its archive may have been kept for less
+    chosen = choose(wanted, reachable(past.engine, work.server.data))
     found["backup"] = chosen.label
     _restore(work, past.engine, wanted, chosen, found)
     with _phase(found, "verify"):

@@ -31,9 +31,8 @@ def _running() -> Iterator[Path]:
             # an upgrade of the package has removed what a server still runs
             if program.name.removesuffix(" (deleted)") != "postgres":
                 continue
-            if (data / "postmaster.pid").read_text(errors="replace").split()[
-                0
-            ] == process.name:  # else a server's child
+            postmaster = (data / "postmaster.pid").read_text(errors="replace").split()[0]
+            if postmaster == process.name:  # else a server's child
                 yield data
 
 
