@@ -6,13 +6,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_restore import Side
-from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import LockNotAcquired
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import LockNotAcquired, StatementFailed
+from ansible_collections.pgstead.ops.plugins.module_utils._host import dump_restore
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_work import give
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import dump_restore as sql
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.session import session
@@ -122,6 +124,21 @@ def test_a_cut_off_swap_of_another_dump_is_undone(world: World, monkeypatch: pyt
     assert (done.data["dump"], done.data["integrity"]) == (right, "sha256")
     assert world.ask(DATABASE, "SELECT count(*) FROM log") == [(0,)]
     assert world.ask(made, "SELECT count(*) FROM log") == [(300,)]
+
+
+@one_major
+def test_restores_of_one_second_are_two_databases(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.facts()
+    now = datetime.now(UTC)
+    monkeypatch.setattr(dump_restore, "datetime", SimpleNamespace(now=lambda _zone: now))
+    first = restored(world).data["restored_as"]
+    second = restored(world).data["restored_as"]
+    assert world.databases() == sorted([DATABASE, first, second])
+    with monkeypatch.context() as patched:  # somebody takes the name after we looked
+        patched.setattr(sql, "databases", lambda _connection: frozenset[str]())
+        with pytest.raises(StatementFailed, match=f'database "{first}" already exists'):
+            restored(world)
+    assert world.databases() == sorted([DATABASE, first, second])
 
 
 @one_major

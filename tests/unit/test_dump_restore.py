@@ -90,6 +90,13 @@ def test_names_of_side_databases_are_never_too_long(database: str, expected: str
     assert len(expected.encode()) <= 63
 
 
+def test_names_of_side_databases_are_free() -> None:
+    """Of two restores in one second, and of two databases whose long names begin alike."""
+    first = beside("x" * 63, "restored", NOW)
+    assert beside("x" * 62, "restored", NOW, {first}) == f"{'x' * 37}_restored_20260315T012701Z"
+    assert beside("shop", "before", NOW, {first}) == "shop_before_20260315T012700Z"
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
@@ -83,10 +83,13 @@ def continues(request: Request, left: Side, latest: Callable[[], str]) -> bool:
     return asked in (left.dump, *(left.dump.removesuffix(ending) for ending in ARCHIVES.values()))
 
 
-def beside(database: str, what: str, now: datetime) -> str:
-    """Return `<database>_<what>_<UTC time>`, of which the database's name is cut where it would be too long."""
+def beside(database: str, what: str, now: datetime, taken: Collection[str] = ()) -> str:
+    """Return `<database>_<what>_<UTC time>`, of which the database's name is cut where it would be too long, and the time is
+    the first second from `now` on whose name is not `taken`.
+    """
     ending = f"_{what}_{now.astimezone(UTC):{STAMP}}"
-    return database.encode()[: NAME_BYTES - len(ending)].decode(errors="ignore") + ending
+    name = database.encode()[: NAME_BYTES - len(ending)].decode(errors="ignore") + ending
+    return beside(database, what, now + timedelta(seconds=1), taken) if name in taken else name
 
 
 def is_beside(database: str, what: str, name: str) -> bool:

@@ -215,11 +215,11 @@ def _beside(connection: Any, request: Request, host: Host, opened: Opened, work:
         raise SpecError([Problem("database", f"{request.database} {what}")])
     _refuse_newer(connection, opened)
     sql.refuse_missing_roles(connection, roles(told))
-    name = beside(request.database, "restored", datetime.now(UTC))
+    name = beside(request.database, "restored", datetime.now(UTC), sql.databases(connection))
     made = Side(name, request.database, "restoring", opened.name)
     there = replace(host.target, database=name)
+    sql.create(connection, made, told)  # what fails here is not dropped: somebody else may have made it
     try:
-        sql.create(connection, made, told)
         if opened.manifest is None:
             restore_sql(work / "dump.sql", there, host.binaries(connection), host.programs)
             notes = ["the dump has no row counts to compare with, and its encryption shows no change of a bit"]

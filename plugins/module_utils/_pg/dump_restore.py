@@ -64,6 +64,11 @@ def sides(connection: Any, database: str) -> list[Side]:
     return [*unmarked, *made]
 
 
+def databases(connection: Any) -> frozenset[str]:
+    """Return the names of the cluster's databases."""
+    return frozenset(name for (name,) in rows(connection, "SELECT datname FROM pg_catalog.pg_database"))
+
+
 def bound(connection: Any, database: str) -> list[str]:
     """Return the logical subscriptions and slots of a database: they stay with it, whatever its name."""
     return [what for (what,) in rows(connection, _BOUND, (database, database))]
@@ -151,8 +156,8 @@ def swap(
     and the side database waits for the next `swap`, closed. A run that is cut off is taken up in the same way, or undone by
     `put_back`.
     """
-    kept = beside(made.of, "before", now)
-    there = bool(rows(connection, "SELECT FROM pg_catalog.pg_database WHERE datname = %s", (made.of,)))
+    taken = databases(connection)
+    kept, there = beside(made.of, "before", now, taken), made.of in taken
     try:
         with _transaction(connection):
             mark(connection, Side(made.name, made.of, "swapping", made.dump))
