@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError, ViolatingRows
+from ansible_collections.pgstead.ops.plugins.module_utils._core.names import short_hash
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute, rows
 
 from .conftest import USER, Server
@@ -199,6 +200,22 @@ def test_drift_is_healed(shop: Server, drift: str, actions: list[str]) -> None:
     assert [step["action"] for step in done.data["plan"]] == actions
     assert not declare(shop).changed
     assert bool(done.data["drift"]) == ("DROP POLICY" in drift or "DROP INDEX" in drift)
+
+
+def test_an_index_of_somebody_else_keeps_the_name_of_ours(shop: Server) -> None:
+    theirs = "CREATE UNIQUE INDEX orders_user_id_rls_idx ON orders (user_id) WHERE user_id IS NULL"
+    shop.run(theirs, database="rows")
+    predicted = declare(shop, check=True)
+    done = declare(shop)
+    assert predicted.diff == done.diff
+    with connect(place(shop)) as connection:
+        kept = rows(
+            connection, "SELECT indisunique FROM pg_index WHERE indexrelid = 'orders_user_id_rls_idx'::regclass"
+        )
+        made = rows(connection, "SELECT indexname FROM pg_indexes WHERE tablename = 'orders' ORDER BY 1")
+    assert kept == [(True,)]
+    assert f"orders_user_id_{short_hash('orders_user_id_rls_idx')[:6]}_rls_idx" in [name for (name,) in made]
+    assert not declare(shop).changed
 
 
 def test_a_policy_that_nobody_declared_is_named_as_a_hole(shop: Server) -> None:

@@ -124,27 +124,21 @@ def indexes_for(keys: Sequence[ForeignKey]) -> tuple[Index, ...]:
     return tuple(index for _, index in sorted(wanted, key=lambda pair: order[pair[0]]))
 
 
-def with_free_names(indexes: Iterable[Index], there: Mapping[QualifiedName, ObservedIndex]) -> tuple[Index, ...]:
-    """Return indexes to be made; a derived name that an index of somebody else or of another table has is left to it."""
+def with_free_names(
+    indexes: Iterable[Index], there: Mapping[QualifiedName, ObservedIndex], owner: str = OWNER, ending: str = ENDING
+) -> tuple[Index, ...]:
+    """Return indexes to be made by `owner`; a derived name that an index of somebody else or of another table has is left to
+    it.
+    """
+    theirs = {key for key, index in there.items() if owner_of(index.comment) != owner}
     found: dict[QualifiedName, Index] = {}
     for index in indexes:
-        name = index.name
-        while not _free(QualifiedName(index.table.schema, name), index.table, found, there):
+        key = QualifiedName(index.table.schema, index.name)
+        while key in theirs or key in found or (key in there and there[key].table != index.table):
             columns = [column.name for column in index.columns]
-            name = derive([index.table.name, *columns, short_hash(name)[:6]], ENDING)
-        found[QualifiedName(index.table.schema, name)] = replace(index, name=name)
+            key = QualifiedName(key.schema, derive([index.table.name, *columns, short_hash(key.name)[:6]], ending))
+        found[key] = replace(index, name=key.name)
     return tuple(found.values())
-
-
-def _free(
-    name: QualifiedName,
-    table: QualifiedName,
-    taken: Mapping[QualifiedName, Index],
-    there: Mapping[QualifiedName, ObservedIndex],
-) -> bool:
-    other = there.get(name)
-    ours = other is None or (owner_of(other.comment) == OWNER and other.table == table)
-    return ours and name not in taken
 
 
 def described(key: ForeignKey, tables: Tables) -> dict[str, Any]:

@@ -17,11 +17,10 @@ from .lint_tree import planted, with_free_name
 from .lint_values import Fix, Found, Observed, Rules, path
 from .names import derive, quote, table_text
 from .relation import ancestors
-from .row_security import ObservedPolicy, ObservedTable, PolicyForm
+from .row_security import INDEX_ENDING, ObservedPolicy, ObservedTable, PolicyForm
 from .row_security_spec import bare_setting
 from .schema_export_security import protected_item, refusal
 
-INDEX_ENDING = "rls_idx"
 # what one session asks and another asks otherwise: a call, a sub-select, the role itself
 _COMPUTED = re.compile(r"\bSELECT\b|[\w\"$]\(|\b(?:CURRENT|SESSION)_(?:USER|ROLE)\b")
 _LENGTH = re.compile(r"::[\w .\"]+\([0-9, ]+\)")  # of a type, which looks like a call

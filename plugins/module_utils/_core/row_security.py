@@ -17,6 +17,7 @@ from .row_security_spec import Policy, Protected
 
 KIND = "row_security"
 OWNER = "row_security"
+INDEX_ENDING = "rls_idx"  # tells the indexes that policies need from those that somebody declared or made
 STRONG = "AccessExclusiveLock"
 
 

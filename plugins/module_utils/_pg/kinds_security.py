@@ -11,7 +11,8 @@ from typing import Any
 from .._core import row_security as core
 from .._core.errors import Problem
 from .._core.expression import constant_calls
-from .._core.foreign_key import ForeignKey, uncovered
+from .._core.foreign_key import ForeignKey, uncovered, with_free_names
+from .._core.index import ObservedIndex
 from .._core.index_spec import Index, IndexColumn
 from .._core.names import QualifiedName, derive
 from .._core.plan import Change, Difference, Mode, Plan, joined, owner_of
@@ -62,8 +63,10 @@ class RowSecurity:
         made = ledger.made(connection, core.KIND)
         self.observed = core.Observed(tables, sql.read_policies(connection), made)
         self.context_differs = self.context is not None and sql.function_differs(connection, self.context)
-        self.indexes = Indexes(self._needed(connection, columns), core.OWNER)
-        self.indexes.observe(connection, tables)
+        there = index_sql.read_indexes(connection)
+        declared = with_free_names(self._needed(connection, columns, there), there, core.OWNER, core.INDEX_ENDING)
+        self.indexes = Indexes(declared, core.OWNER)
+        self.indexes.observe_with(connection, tables, there)
 
     def _roles(self, connection: Any) -> list[Problem]:
         """Refuse roles that do not exist, and those that the policies would not hold."""
@@ -82,7 +85,10 @@ class RowSecurity:
         return problems
 
     def _needed(
-        self, connection: Any, columns: Mapping[tuple[QualifiedName, str], tuple[int, str]]
+        self,
+        connection: Any,
+        columns: Mapping[tuple[QualifiedName, str], tuple[int, str]],
+        found: Mapping[QualifiedName, ObservedIndex],
     ) -> tuple[Index, ...]:
         """Return an index for each owner column that begins none: the policy is a condition of every statement."""
         keys = [
@@ -90,13 +96,12 @@ class RowSecurity:
             for one in self.declared
             if one.present and one.owner_column
         ]
-        found = index_sql.read_indexes(connection)
         own = frozenset(name for name, index in found.items() if owner_of(index.comment) == core.OWNER)
         return tuple(
             Index(
                 position=f"{key.name} ({key.table})",
                 table=key.table,
-                name=derive([key.table.name, *key.columns], "rls_idx"),
+                name=derive([key.table.name, *key.columns], core.INDEX_ENDING),
                 named=True,
                 columns=tuple(IndexColumn(name=name) for name in key.columns),
             )
