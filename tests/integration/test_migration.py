@@ -216,6 +216,37 @@ def test_a_lock_that_is_not_had_names_its_holder(db: Database) -> None:
         holder.close()
 
 
+DUMPED = "SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_catalog.set_config('lock_timeout', '0', false)"
+
+
+@pytest.mark.parametrize(
+    "before", [[TABLE, {"name": "dump.sql", "content": DUMPED}], [TABLE]], ids=["before", "within"]
+)
+def test_no_script_waits_for_locks_longer_than_told(db: Database, before: list[dict[str, str]]) -> None:
+    db.migrate(TABLE)
+    holder = db.connect()
+    try:
+        holder.cursor().execute("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE")
+        ended = threading.Timer(20, holder.cursor().execute, ["COMMIT"])  # else a failure of this test waits forever
+        ended.start()
+        own = "" if len(before) == 2 else f"{DUMPED}; "
+        with pytest.raises(LockNotAcquired, match=r"more.sql needs a lock.*2 tries of 100ms"):
+            db.migrate(*before, {"name": "more.sql", "content": f"{own}ALTER TABLE orders ADD note text"})
+        ended.cancel()
+    finally:
+        holder.close()
+
+
+def test_nothing_that_one_script_sets_is_the_next_ones(db: Database) -> None:
+    names = ("row_security", "check_function_bodies", "standard_conforming_strings", "client_encoding", "app.tenant")
+    sets = [f"SET {name} = off" for name in ("row_security", "check_function_bodies", "standard_conforming_strings")]
+    dump = "; ".join([*sets, "SET client_encoding = 'LATIN1'", "SET app.tenant = '7'"])
+    asked = ", ".join(f"current_setting('{name}', true)" for name in names)
+    seen = f"CREATE TABLE seen AS SELECT ARRAY[{asked}] AS found, current_user::text AS who"
+    db.migrate({"name": "dump.sql", "content": dump}, {"name": "see.sql", "content": seen})
+    assert db.ask("SELECT found, who FROM seen") == [(["on", "on", "on", "UTF8", ""], OWNER)]
+
+
 def test_one_run_at_a_time(db: Database) -> None:
     other = db.connect()
     try:

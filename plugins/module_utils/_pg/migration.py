@@ -17,12 +17,14 @@ from . import ledger
 from .canonical import path_of
 from .connection import connect, driver, execute, rows
 from .engine import Options, spoken
-from .session import one_run_at_a_time, session
+from .session import one_run_at_a_time, session, set_up
 from .watch import Watcher
 
 SHOWN_CHARACTERS = 100  # of a statement that failed
 BACKOFF_DOUBLINGS = 3
 
+# statements that may set for how long locks are waited for; pg_dump's do, to forever
+_SETTING = frozenset({"SET", "RESET", "SELECT", "DO", "CALL"})
 _TRANSACTION = "SELECT pg_catalog.pg_current_xact_id()::text"
 
 
@@ -72,13 +74,15 @@ class _Load:
 
     def carry_out(self, connection: Any) -> None:
         """Execute everything, notes included, in one transaction; whoever calls it rolls back what fails."""
-        execute(connection, f"BEGIN; SET LOCAL lock_timeout = '{self.told.limits.lock_timeout_ms}ms'")
+        execute(connection, "BEGIN")
         own = rows(connection, _TRANSACTION)
         for script in self.scripts:
             self._surroundings(connection)
             for statement in script.statements:
                 self.at = (script, statement)
                 execute(connection, statement.text)
+                if not _SETTING.isdisjoint(statement.words[:1]):
+                    self._limit_locks(connection)
             self.at = (script, None)
             if rows(connection, _TRANSACTION) != own:
                 raise StatementFailed(
@@ -92,8 +96,14 @@ class _Load:
 
     def _surroundings(self, connection: Any) -> None:
         """What one script sets is not the next one's; pg_dump's, for one, leave an empty search_path."""
+        execute(connection, "RESET SESSION AUTHORIZATION; RESET ALL")
+        set_up(connection)
         role = f"SET ROLE {quote(self.told.role)}; " if self.told.role else ""
         execute(connection, f"{role}SET LOCAL search_path = {self.path}")
+        self._limit_locks(connection)
+
+    def _limit_locks(self, connection: Any) -> None:
+        execute(connection, f"SET LOCAL lock_timeout = '{self.told.limits.lock_timeout_ms}ms'")
 
     def explained(self, error: driver.Error, *, closed: bool) -> PgsteadError:
         """Turn the driver's error into one that names script and line."""

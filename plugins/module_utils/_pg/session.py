@@ -58,7 +58,7 @@ def session(target: Target, role: str = "") -> Iterator[Any]:
                 f"{target}: sessions of role {user} are read-only (default_transaction_read_only): use a role that owns "
                 "the tables"
             )
-        _set_up(connection)
+        set_up(connection)
         if role:
             _act_as(connection, role, user)
         yield connection
@@ -75,11 +75,12 @@ def _act_as(connection: Any, role: str, user: str) -> None:
 def onlooker(target: Target) -> Iterator[Any]:
     """Yield a second connection, to look at the first; no timeout ends it either."""
     with connect(target) as connection:
-        _set_up(connection)
+        set_up(connection)
         yield connection
 
 
-def _set_up(connection: Any) -> None:
+def set_up(connection: Any) -> None:
+    """Give a session what every change of a schema counts on."""
     execute(connection, _SETTINGS)
     if connection.server_version >= 170000:
         execute(connection, "SET transaction_timeout = 0")
