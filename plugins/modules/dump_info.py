@@ -76,7 +76,7 @@ dumps:
       description: What is wrong with it; empty for nothing.
       type: str
 faults:
-  description: All faults.
+  description: All faults, one of which is that there is no whole dump.
   type: list
   elements: str
   returned: success
@@ -104,7 +104,10 @@ ARGUMENTS = {
 def job(params: Mapping[str, Any], _context: Context) -> Outcome:
     store = Store(params["remote"], Path(params["rclone_config"]), Programs(params["system_user"]))
     found = survey(store, params["database"], params["verify"], Path(params["work_directory"]))
-    return Outcome(False, {"dumps": found, "faults": [entry["fault"] for entry in found if entry["fault"]]})
+    faults = [entry["fault"] for entry in found if entry["fault"]]
+    if all(entry["fault"] for entry in found):  # a store that is lost, not mounted or misspelt has none either
+        faults.append(f"{store.place} holds no whole dump of {params['database']}")
+    return Outcome(False, {"dumps": found, "faults": faults})
 
 
 def main() -> None:

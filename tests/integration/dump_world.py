@@ -46,6 +46,7 @@ INSERT INTO "odd schema"."Odd table" VALUES ('a=>1'), ('b=>2');
 INSERT INTO log SELECT '2025-06-01', md5(i::text) FROM generate_series(1, 300) i;
 INSERT INTO cache SELECT i, repeat('x', 100) FROM generate_series(1, 500) i;
 ALTER TABLE orders OWNER TO dump_owner;
+COMMENT ON CONSTRAINT orders_customer_id_fkey ON orders IS 'who pays';
 """
 AROUND = f"""
 ALTER DATABASE "{DATABASE}" OWNER TO dump_owner;
@@ -222,15 +223,20 @@ def restored(world: World, *, check: bool = False, **changed: Any) -> Outcome:
 
 def surveyed(world: World, verify: str = "none") -> list[dict[str, Any]]:
     """Return what the module says of the dumps of the database, oldest first."""
+    return list(looked_at(world, str(world.store), verify)["dumps"])
+
+
+def looked_at(world: World, place: str, verify: str = "none") -> dict[str, Any]:
+    """Return what the module says of a place."""
     arguments = {
         "database": DATABASE,
-        "remote": f"here:{world.store}",
+        "remote": f"here:{place}",
         "verify": verify,
         "system_user": USER,
         "work_directory": str(world.work),
         "rclone_config": str(world.directory / "rclone.conf"),
     }
-    return list(dump_info.job(arguments, Context(lambda _argv: (1, "", ""), False)).data["dumps"])
+    return dict(dump_info.job(arguments, Context(lambda _argv: (1, "", ""), False)).data)
 
 
 def described(world: World, name: str) -> list[tuple[Any, ...]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import resource
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._host import dump_take
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_remote import Store
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_work import give
 from ansible_collections.pgstead.ops.plugins.module_utils._host.lock import lock
+from ansible_collections.pgstead.ops.plugins.module_utils._pg import dump
 
 from .conftest import USER
 from .dump_world import COUNTS, DATABASE, World, database, key, remote, restored, surveyed
@@ -209,6 +212,16 @@ def test_a_database_that_is_dropped_meanwhile(world: World, monkeypatch: pytest.
     assert "other" not in verdict.reason
     assert len(list((world.directory / "here/db1/main/other").iterdir())) == 2
     assert world.left() == []
+
+
+def test_a_table_that_is_dropped_meanwhile(world: World) -> None:
+    """It is in the snapshot and has no size any more; of a recovered database it is no part."""
+    with dump.held(replace(world.server.target, database=DATABASE), ()) as (connection, _source):
+        world.server.run("DROP TABLE cache", database=DATABASE)
+        counted, _estimated = dump.counts_up_to(connection, math.inf, lambda: None, recovered=True)
+        assert counted == {name: number for name, number in COUNTS.items() if name != "public.cache"}
+        with pytest.raises(HostError, match=r"table public\.cache was dropped while it was to be dumped: run again"):
+            dump.counts(connection, "exact", lambda: None)
 
 
 def test_rows_that_are_not_all_there_are_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_job import Dumps, Stored
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, SpecError
-from ansible_collections.pgstead.ops.plugins.module_utils._host import drill_dumps
+from ansible_collections.pgstead.ops.plugins.module_utils._host import drill_dumps, dump_restore
+from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_remote import Store
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_restore import Host
 
 from .dump_world import COUNTS, DATABASE, World, database, described, directory, restored
@@ -91,6 +92,31 @@ def test_a_database_that_is_gone_comes_back_from_a_file(world: World) -> None:
     assert (done.data["restored_as"], done.data["safety_copy"]) == (DATABASE, "")
     assert described(world, DATABASE) == before
     assert world.ask(DATABASE, "SELECT count(*) FROM orders") == [(1000,)]
+
+
+@one_major
+def test_what_this_server_cannot_restore_is_said_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check mode says it as well, and nothing is fetched; rights come last in a restore, hours later."""
+    world.server.run("CREATE ROLE dump_onlooker", "CREATE ROLE dump_other")
+    try:
+        world.server.run("GRANT SELECT ON orders TO dump_onlooker", database=DATABASE)
+        world.server.run("ALTER FUNCTION hstore(text, text) OWNER TO dump_other", database=DATABASE)  # of an extension
+        world.facts()
+        assert world.manifest()[1]["roles"] == ["dump_onlooker", "dump_owner"]
+        world.server.run("DROP OWNED BY dump_onlooker", database=DATABASE)
+    finally:
+        world.server.run("REASSIGN OWNED BY dump_other TO CURRENT_USER", database=DATABASE)
+        world.server.run("DROP ROLE dump_onlooker, dump_other")
+    monkeypatch.setattr(Store, "fetch", None)
+    for check in (True, False):
+        with pytest.raises(SpecError, match="roles dump_onlooker are missing on this server: create them first"):
+            restored(world, check=check)
+    newer = world.manifest()[1] | {"versions": {"server": "99.1"}}
+    monkeypatch.setattr(dump_restore, "_look", lambda _request, _host: ("x.tar.age", newer))
+    for check in (True, False):
+        with pytest.raises(SpecError, match=r"x\.tar\.age is of PostgreSQL 99, and this server is 17"):
+            restored(world, check=check)
+    assert world.databases() == [DATABASE]
 
 
 @one_major

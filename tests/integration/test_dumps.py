@@ -13,7 +13,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_name import
 from ansible_collections.pgstead.ops.plugins.module_utils._host import dump_take
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target
 
-from .dump_world import COUNTS, DATABASE, World, database, directory, remote, restored, surveyed
+from .dump_world import COUNTS, DATABASE, World, database, directory, looked_at, remote, restored, surveyed
 
 one_major = pytest.mark.parametrize("server", [15], indirect=True)
 
@@ -75,6 +75,17 @@ def test_a_table_to_exclude_that_is_not_there_is_a_warning(world: World) -> None
         "warning",
         f"{DATABASE}: exclude_table_data: public.nothing is not there",
     )
+
+
+@one_major
+def test_a_store_without_a_dump_is_a_fault(world: World) -> None:
+    """It may not be mounted, or be misspelt."""
+    place = str(world.directory / "nowhere")
+    assert looked_at(world, place)["faults"] == [f"here:{place} holds no whole dump of {DATABASE}"]
+    world.facts()
+    assert looked_at(world, str(world.store))["faults"] == []
+    world.manifest()[0].unlink()
+    assert len(looked_at(world, str(world.store))["faults"]) == 2
 
 
 @one_major

@@ -3,7 +3,7 @@
 """The manifest of a dump: what is in it, and by what it is recognised whole.
 
 Keys: schema, database, host, cluster, taken (UTC, of the snapshot), lsn, seconds, bytes, versions, encoding, locale,
-extensions, compression, counts {method, tables}, excluded, files {path: {size, sha256}}, archive {name, size, sha256},
+extensions, roles (that own something, or have rights), compression, counts {method, tables}, excluded, files {path: {size, sha256}}, archive {name, size, sha256},
 sha256 (of everything else). It has names and numbers, and no row of any table.
 """
 
@@ -19,8 +19,9 @@ from .errors import HostError
 SCHEMA = 1
 _KEYS = frozenset(
     {"schema", "database", "host", "cluster", "taken", "lsn", "seconds", "bytes", "versions", "encoding", "locale"}
-    | {"extensions", "compression", "counts", "excluded", "files", "archive", "sha256"}
+    | {"extensions", "roles", "compression", "counts", "excluded", "files", "archive", "sha256"}
 )
+_LATER = frozenset({"roles"})  # which the first manifests do not have
 
 
 def seal(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +43,9 @@ def read(text: str, stem: str, database: str) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         theirs = found.get("schema") if isinstance(found, dict) else None
         raise HostError(f"{where} has schema {theirs!r}, and this release reads {SCHEMA}: use the one that wrote it")
-    if set(found) != _KEYS or found["sha256"] != _digest({k: v for k, v in found.items() if k != "sha256"}):
+    if not _KEYS - _LATER <= set(found) <= _KEYS or found["sha256"] != _digest(
+        {k: v for k, v in found.items() if k != "sha256"}
+    ):
         raise HostError(f"{where} was changed after it was written: its SHA-256 is not its content's. {_OTHER}")
     archive = str(found["archive"]["name"])
     if found["database"] != database or not archive.startswith(f"{stem}."):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from typing import Any
 
 from .errors import Problem, SpecError
@@ -48,11 +49,26 @@ def subscriptions(listing: str) -> tuple[str, ...]:
     )
 
 
+def _key_comments(listing: str) -> frozenset[str]:
+    """Return, as pg_restore --list prints them, the entries of comments on foreign keys; names may have spaces in them."""
+    found = set()
+    for match in re.finditer(r"^\d+; \d+ \d+ FK CONSTRAINT (.+)$", listing, re.MULTILINE):
+        words = match[1].split(" ")
+        for first, second, third in combinations(range(1, len(words)), 3):
+            parts = (words[:first], words[first:second], words[second:third], words[third:])
+            schema, table, name, owner = (" ".join(part) for part in parts)
+            found.add(f" COMMENT {schema} CONSTRAINT {name} ON {table} {owner}")
+    return frozenset(found)
+
+
 def chosen(listing: str, tables: Iterable[QualifiedName]) -> str:
     """Return what pg_restore --list printed, without the entries that are not to be restored."""
+    comments = _key_comments(listing)
     rows = tuple(f" TABLE DATA {table.schema} {table.name} " for table in tables)
     return "".join(
         f"{line}\n"
         for line in listing.splitlines()
-        if not line.startswith(";") and (not _ROWS.match(line) or any(words in line for words in rows))
+        if not line.startswith(";")
+        and (not _ROWS.match(line) or any(words in line for words in rows))
+        and line[line.find(" COMMENT ") :] not in comments
     )

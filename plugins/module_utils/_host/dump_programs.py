@@ -101,7 +101,9 @@ class Programs:
                     **words,
                 )
             except FileNotFoundError:
-                raise HostError(f"{argv[0]} is not installed on this host: run playbook pgstead.ops.backup") from None
+                raise HostError(
+                    f"{argv[0]} is not installed on this host: run playbook pgstead.ops.backup_setup"
+                ) from None
             try:
                 yield Running(os.path.basename(argv[0]), process, said)  # noqa: PTH119 - a word, not a place
             finally:

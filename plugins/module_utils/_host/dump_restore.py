@@ -72,6 +72,9 @@ def predict(request: Request, host: Host) -> dict[str, Any]:
         return _result(request, left[0].dump, left[0].name, "", "verified before") | {"notes": stays}
     name, manifest = _look(request, host)
     notes = stays
+    if request.state != "verified":
+        with spoken(host.target), connect(host.target) as connection:
+            _refuse_unfit(connection, request, name, manifest)
     if manifest:
         wanted(request.tables, manifest)
         notes = [*excluded_note(manifest), *stays]
@@ -101,8 +104,11 @@ def restore(request: Request, host: Host) -> dict[str, Any]:
             elif left.stage == "restoring":
                 sql.discard(connection, left)
         _refuse_prepared(connection, request)  # not before: who ends them must be let into the database
+        name, manifest = _look(request, host)
+        if request.state != "verified":
+            _refuse_unfit(connection, request, name, manifest)
         with working_directory(host.work_directory, host.programs.user) as work:
-            opened = _opened(request, host, work)
+            opened = _opened(request, host, work, name, manifest=manifest)
             if request.state == "verified":
                 return _result(request, opened.name, "", "", opened.integrity)
             made, notes = _beside(connection, request, host, opened, work)
@@ -183,9 +189,8 @@ def _look(request: Request, host: Host) -> tuple[str, Mapping[str, Any] | None]:
     return path.name, manifest
 
 
-def _opened(request: Request, host: Host, work: Path) -> Opened:
+def _opened(request: Request, host: Host, work: Path, name: str, *, manifest: Mapping[str, Any] | None) -> Opened:
     """Fetch, check, decrypt and check again. Raises HostError where anything is not as it was dumped."""
-    name, manifest = _look(request, host)
     if manifest is None:
         open_sql(Path(request.path), Path(request.passphrase_file), work / "dump.sql", host.programs)
         return Opened(name, "none")
@@ -207,13 +212,7 @@ def _opened(request: Request, host: Host, work: Path) -> Opened:
 
 def _beside(connection: Any, request: Request, host: Host, opened: Opened, work: Path) -> tuple[Side, list[str]]:
     """Make the side database, fill it and compare it. What fails half-way is dropped again."""
-    told = opened.properties or properties(connection, request.database)
-    if told is None:
-        what = (
-            f"does not exist, and {opened.name} does not say what it was like: create it, empty, with owner and locale"
-        )
-        raise SpecError([Problem("database", f"{request.database} {what}")])
-    _refuse_newer(connection, opened)
+    told = opened.properties or _properties(connection, request, opened.name)
     sql.refuse_missing_roles(connection, roles(told))
     name = beside(request.database, "restored", datetime.now(UTC), sql.databases(connection))
     made = Side(name, request.database, "restoring", opened.name)
@@ -236,12 +235,25 @@ def _beside(connection: Any, request: Request, host: Host, opened: Opened, work:
     return made, notes
 
 
-def _refuse_newer(connection: Any, opened: Opened) -> None:
-    if opened.manifest is not None:
-        theirs, ours = int(opened.manifest["versions"]["server"].split(".")[0]), connection.server_version // 10000
-        if theirs > ours:
-            what = f"is of PostgreSQL {theirs}, and this server is {ours}: restore it on {theirs} or newer"
-            raise SpecError([Problem("database", f"{opened.name} {what}")])
+def _properties(connection: Any, request: Request, dump: str) -> dict[str, Any]:
+    """Return what a database is like whose dump does not say it. Raises SpecError where there is none."""
+    found = properties(connection, request.database)
+    if found is None:
+        what = f"does not exist, and {dump} does not say what it was like: create it, empty, with owner and locale"
+        raise SpecError([Problem("database", f"{request.database} {what}")])
+    return found
+
+
+def _refuse_unfit(connection: Any, request: Request, dump: str, manifest: Mapping[str, Any] | None) -> None:
+    """Raise SpecError for what keeps a dump from being restored on this server, before hours are spent."""
+    if manifest is None:
+        _properties(connection, request, dump)
+        return
+    theirs, ours = int(manifest["versions"]["server"].split(".")[0]), connection.server_version // 10000
+    if theirs > ours:
+        what = f"is of PostgreSQL {theirs}, and this server is {ours}: restore it on {theirs} or newer"
+        raise SpecError([Problem("database", f"{dump} {what}")])
+    sql.refuse_missing_roles(connection, manifest.get("roles", []))
 
 
 def _filled(

@@ -108,6 +108,7 @@ def _dump(target: Target, one: Dumped, job: DumpJob, content: Path, programs: Pr
         "encoding": source.properties["encoding"],
         "locale": {key: source.properties[key] for key in ("provider", "collate", "ctype", "locale")},
         "extensions": dict(source.extensions),
+        "roles": list(source.roles),
         "compression": "pg_dump" if major >= 16 else "files",
         "counts": {"method": one.count, "tables": found},
         "excluded": [str(table) for table in source.excluded],

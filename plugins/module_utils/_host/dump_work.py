@@ -31,7 +31,7 @@ def working_directory(parent: Path, user: str, *, says_full: bool = True) -> Ite
     try:
         above = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
-        raise HostError(f"{parent}: {error.strerror}. Run playbook pgstead.ops.backup, which makes it") from error
+        raise HostError(f"{parent}: {error.strerror}. Run playbook pgstead.ops.backup_setup, which makes it") from error
     try:
         status = os.fstat(above)
         if status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid(), _number(user)):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from .._core.errors import HostError
 from .._core.names import QualifiedName
 from .connection import Target, execute, rows
 from .engine import spoken
@@ -43,6 +44,17 @@ SELECT CASE WHEN a.grantee = 0 THEN '' ELSE pg_catalog.pg_get_userbyid(a.grantee
        pg_catalog.bool_or(a.is_grantable)
 FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a WHERE d.datname = %s GROUP BY 1, 2 ORDER BY 1, 2
 """
+# Whom a restore has to find: owners, and whoever has rights. Of what belongs to an extension, pg_dump writes rights alone.
+_ROLES = """
+SELECT DISTINCT r.rolname FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid
+WHERE d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND d.deptype <> 'i'
+  AND d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+  AND NOT (d.deptype = 'o' AND (d.classid = 'pg_catalog.pg_extension'::pg_catalog.regclass OR EXISTS (
+    SELECT FROM pg_catalog.pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')))
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                  AND c.oid = d.objid AND c.relpersistence = 't')
+ORDER BY 1
+"""
 # what pg_dump writes rows of: neither views nor what belongs to an extension
 _TABLES = """
 SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint, pg_catalog.pg_relation_size(c.oid),
@@ -62,7 +74,9 @@ WHERE c.oid = pg_catalog.to_regclass(%s)
 
 @dataclass(frozen=True)
 class Source:
-    """A database at one moment; lsn is where the WAL was then, excluded the tables whose rows are to stay out, partitions too."""
+    """A database at one moment; lsn is where the WAL was then, excluded the tables whose rows are to stay out, partitions too,
+    roles those that own something in it or have rights there.
+    """
 
     snapshot: str
     taken: datetime
@@ -71,6 +85,7 @@ class Source:
     extensions: Mapping[str, str]
     properties: Mapping[str, Any]
     excluded: tuple[QualifiedName, ...]
+    roles: tuple[str, ...]
 
 
 @contextmanager
@@ -91,6 +106,7 @@ def held(target: Target, exclude: Sequence[QualifiedName]) -> Iterator[tuple[Any
                 extensions(connection),
                 properties(connection, target.database) or {},
                 tuple(QualifiedName(*row) for row in excluded),
+                tuple(name for (name,) in rows(connection, _ROLES)),
             ),
         )
 
@@ -134,14 +150,17 @@ def counts_up_to(
 ) -> tuple[dict[str, int], dict[str, int | None]]:
     """Return the rows of tables up to a size, counted, and of larger ones as the server last estimated them.
 
-    With `recovered`, tables that a recovery empties (unlogged ones) and those that others inherit from are left out.
+    With `recovered`, tables that a recovery empties (unlogged ones), those that others inherit from, and those that somebody
+    has dropped meanwhile are left out. Raises HostError for one that was dropped.
     """
     counted: dict[str, int] = {}
     estimated: dict[str, int | None] = {}
     for schema, name, estimate, size, kept in rows(connection, _TABLES):
-        if recovered and not kept:
+        if recovered and (not kept or size is None):
             continue
         table = QualifiedName(schema, name)
+        if size is None:  # of the snapshot, and not there any more
+            raise HostError(f"table {table} was dropped while it was to be dumped: run again when its change is done")
         if size > most_bytes:
             estimated[str(table)] = estimate
             continue
