@@ -191,11 +191,22 @@ def test_a_missing_membership() -> None:
     assert plan(observed) == {"memberships": [{"group": "pg_monitor", "member": "watcher"}]}
 
 
-@pytest.mark.parametrize("changed", [{"owner": "postgres"}, {"connection_limit": -1}])
-def test_a_drifted_database(changed: dict[str, Any]) -> None:
-    steps = plan(with_database(**changed))
+def test_a_drifted_database() -> None:
+    steps = plan(with_database(connection_limit=-1))
     assert list(steps) == ["databases"]
     assert (steps["databases"][0]["owner"], steps["databases"][0]["connection_limit"]) == ("boss", 50)
+
+
+def test_what_another_owner_gives_by_default_the_new_one_does_not() -> None:
+    """One run is enough: what the catalogue has is of the owner that was."""
+    steps = plan(with_database(owner="postgres"))
+    assert list(steps) == ["databases", "privileges"]
+    assert {(s["type"], s["schema"], s["roles"], s["objects"], s["target_roles"]) for s in steps["privileges"]} == {
+        ("default_privs", schema, role, kind, "boss")
+        for schema in ("public", "sales")
+        for role in ("app", "read")
+        for kind in ("TABLES", "SEQUENCES")
+    }
 
 
 def test_encoding_and_locale_are_said_not_changed() -> None:
@@ -305,6 +316,14 @@ def test_public_is_closed_where_it_is_not_used_either() -> None:
         ("PUBLIC", "CREATE,USAGE", "absent")
     ]
     assert access.plan(other, "watcher", CONVERGED)["privileges"] == []
+
+
+def test_a_public_that_somebody_dropped_is_not_closed() -> None:
+    other = [replace(WANTED[0], schemas=("sales",))]
+    observed = with_database(schemas={"sales": SCHEMAS["sales"]})
+    assert access.plan(other, "watcher", observed)["privileges"] == []
+    new = [s["objects"] for s in access.plan(other, "watcher", Observed())["privileges"] if s["state"] == "absent"]
+    assert new == ["shop", "public"]
 
 
 @pytest.mark.parametrize(

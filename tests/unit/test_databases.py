@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import UserString
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import pytest
@@ -101,6 +103,7 @@ def test_passwords_travel_apart() -> None:
         item(name="ü" * 31),
         role(password=VERIFIER),
         role(password="12345678"),
+        role(password=UserString("vaulted in place")),  # Ansible's own texts need not be str
         role(password="md5 is only a word here"),
         role(connection_limit=0, statement_timeout="0", lock_timeout="5s", idle_in_transaction_session_timeout="1min"),
         item(pool={"size": 1, "reserve": 0, "mode": "statement"}, connection_limit=0),
@@ -144,6 +147,11 @@ def test_databases_may_share_an_owner() -> None:
         (role(password="md5" + "a" * 32), "application_role.password", "MD5"),
         (role(password="SCRAM-SHA-256$4096:AAAA$BBBB:CCCC"), "application_role.password", "not a valid one"),
         (role(password=VERIFIER + "\n"), "application_role.password", "not a valid one"),
+        (role(password=1234567890), "application_role.password", "quotation marks"),
+        (role(password=1.5), "application_role.password", "quotation marks"),
+        (role(password=True), "application_role.password", "quotation marks"),
+        (role(password=date(2026, 3, 15)), "application_role.password", "quotation marks"),
+        (role(password=["correct", "horse"]), "application_role.password", "quotation marks"),
         (role(connection_limit=-2), "application_role.connection_limit", "-1 for no limit"),
         (role(statement_timeout="30 seconds"), "application_role.statement_timeout", "us, ms, s, min, h, d"),
         (role(lock_timeout="-5s"), "application_role.lock_timeout", "negative"),
@@ -211,9 +219,10 @@ def test_all_problems_come_together_and_tell_no_secret() -> None:
     found = complaints(
         role(name="pg_x", password="hunter2", connection_limit=-9),
         item(name="template0", owner="public", application_role={"name": "b", "password": "md5" + "f" * 32}),
+        item(name="third", owner="o3", application_role={"name": "c", "password": 271828182}),
     )
-    assert len(found) == 6
-    assert not any("hunter2" in text or "ffff" in text for text in found)
+    assert len(found) == 7
+    assert not any("hunter2" in text or "ffff" in text or "2718" in text for text in found)
 
 
 def test_texts_are_read_as_ansible_reads_them() -> None:

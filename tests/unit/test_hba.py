@@ -97,6 +97,7 @@ def test_declared_lines_have_defaults() -> None:
         (line(user="ann#e"), ["hostssl", "shop", '"ann#e"', "10.1.0.0/16", "scram-sha-256"]),
         (line(user='o"brien'), ["hostssl", "shop", '"o""brien"', "10.1.0.0/16", "scram-sha-256"]),
         (line(user='"all"'), ["hostssl", "shop", '"all"', "10.1.0.0/16", "scram-sha-256"]),
+        (line(user='"a""b"'), ["hostssl", "shop", '"a""b"', "10.1.0.0/16", "scram-sha-256"]),
         ({"type": "local", "method": "peer"}, ["local", "all", "all", "peer"]),
     ],
 )
@@ -105,9 +106,17 @@ def test_render(entry: dict[str, Any], expected: list[str]) -> None:
     assert found.render().split() == expected
 
 
-def test_a_name_with_a_space_stays_one_column() -> None:
-    (found,) = hba.declared_lines([line(user="bob smith")])
-    assert '"bob smith" ' in found.render()
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("bob smith", '"bob smith"'),
+        ('"bob" all trust #"', '"""bob"" all trust #"""'),
+        ("/^bob all trust #", '"/^bob all trust #"'),  # PostgreSQL takes it for a regular expression in quotes too
+    ],
+)
+def test_a_name_with_a_space_stays_one_column(name: str, column: str) -> None:
+    (found,) = hba.declared_lines([line(user=name)])
+    assert f" {column} " in found.render()
 
 
 @pytest.mark.parametrize(
@@ -153,6 +162,7 @@ def test_good_lines(entry: dict[str, Any]) -> None:
         (line(address="a_b"), ["'a_b'"]),
         (line(user="bob\nhost all all all trust"), ["line break"]),
         (line(options="map=x\r"), ["line break"]),
+        (line(comment="office\nhost all all 0.0.0.0/0 trust"), ["line break"]),
     ],
 )
 def test_bad_lines_name_variable_and_accepted_values(entry: dict[str, Any], said: list[str]) -> None:

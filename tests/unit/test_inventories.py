@@ -122,6 +122,17 @@ def test_server_and_pools_are_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INVENTORIES)
+def test_pools_are_accepted_on_debian_12_too(name: str) -> None:
+    """Its PgBouncer 1.18 looks secrets up in every database."""
+    packages = FACTS["packages"] | {"pgbouncer": {"installed": "", "candidate": "1.18.0-1+deb12u1"}}
+    for host, variables in hosts(name).items():
+        available = plan_server(spec("postgresql", variables), FACTS).available_connections
+        pooler = plan_pooler(spec("pgbouncer", variables), FACTS | {"packages": packages}, available)
+        assert [str(problem) for problem in pooler.problems] == [], host
+        assert pooler.users
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
 def test_an_example_says_what_it_is_for(name: str) -> None:
     """Environment and profile decide most values: an example does not leave them to the defaults."""
     for variables in hosts(name).values():

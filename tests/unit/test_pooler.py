@@ -80,7 +80,27 @@ def test_parse_version_refuses(text: str) -> None:
     ],
 )
 def test_demand(found: tuple[Database, ...], changed: dict[str, Any], expected: int) -> None:
-    assert pooler.demand(found, replace(SPEC, **changed)) == expected
+    assert pooler.demand(found, replace(SPEC, **changed), (1, 24)) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "changed", "expected"),
+    [
+        ((), {}, 0),
+        (make({}), {}, 71),
+        (make({}, {}), {}, 142),  # a lookup for each database, in either
+        (make({}, {}, logins=0), {}, 2),
+        (make({}), {"max_db_connections": 50}, 51),
+    ],
+)
+def test_before_1_19_each_database_is_looked_up_in(
+    found: tuple[Database, ...], changed: dict[str, Any], expected: int
+) -> None:
+    """PgBouncer 1.18 gives the lookups a pool of the full size in each database, which [users] bounds."""
+    assert pooler.demand(found, replace(SPEC, **changed), (1, 18)) == expected
+    bound = (f"pgbouncer_auth = max_user_connections={len(found)}",) if found else ()
+    assert pooler.users(found, (1, 18)) == bound
+    assert pooler.users(found, (1, 19)) == ()
 
 
 @pytest.mark.parametrize(("available", "fits"), [(None, True), (71, True), (72, True), (70, False), (0, False)])
@@ -277,6 +297,62 @@ def test_limits_below_the_pool(found: tuple[Database, ...], changed: dict[str, A
     for problem in problems:
         assert problem.where == "pgstead_databases[1]"
         assert all(word in problem.what for word in (*said, "connection_limit"))
+
+
+@pytest.mark.parametrize(("limit", "good"), [(71, True), (70, False)])
+def test_a_database_has_room_for_its_lookups(limit: int, *, good: bool) -> None:
+    login = {"application_role": {"name": "app"}, "readonly_role": {"name": "read"}}
+    found = databases([{"name": "db", "owner": "boss", "connection_limit": limit, **login}], "C")
+    assert (pooler.check(found, SPEC, None, (1, 18)) == ()) is good
+    assert pooler.check(found, SPEC, None, (1, 19)) == ()
+
+
+@pytest.mark.parametrize(
+    ("clients", "processes", "files", "good"),
+    [
+        (1000, 1, 1135, True),  # 1000 clients, 71 servers, 64 others
+        (1000, 1, 1134, False),
+        (1000, 2, 1135, True),  # each has its own
+        (100000, 1, 65536, False),
+    ],
+)
+def test_open_files_of_a_process(clients: int, processes: int, files: int, *, good: bool) -> None:
+    spec = replace(SPEC, max_client_connections=clients, processes=processes)
+    found = pooler.file_problems(spec, 71 * processes, files)
+    assert (found == []) is good
+    for problem in found:
+        assert problem.where == "pgbouncer_max_client_conn"
+        assert all(word in problem.what for word in (str(clients), str(files), "LimitNOFILE", "pgbouncer_processes"))
+
+
+@pytest.mark.parametrize(
+    ("field", "variable"),
+    [
+        ("server_host", "pgbouncer_server_host"),
+        ("tls_certificate", "postgresql_tls.certificate"),
+        ("tls_key", "postgresql_tls.key"),
+        ("tls_server_ca", "postgresql_tls.ca"),
+    ],
+)
+def test_a_line_break_is_no_second_setting(field: str, variable: str) -> None:
+    (problem,) = pooler.check((), replace(SPEC, **{field: "/a\nadmin_users = shop"}), None, (1, 24))
+    assert problem.where == variable
+    assert "line break" in problem.what
+
+
+def test_the_lookup_role_is_nobody_to_log_in_as() -> None:
+    """PgBouncer makes it a user with an empty secret (auth_user), and it may read the verifiers of all roles."""
+    rows = [text.split() for text in pooler.hba_lines()]
+    for kind, address in (("local", []), ("hostssl", ["0.0.0.0/0"]), ("hostssl", ["::/0"])):
+        fitting = [
+            row[-1]
+            for row in rows
+            if row[0] == kind
+            and row[1] in ("all", "shop")
+            and {"all", "pgbouncer_auth"} & set(row[2].split(","))
+            and row[3:-1] == address
+        ]
+        assert fitting[0] == "reject"
 
 
 @pytest.mark.parametrize("name", pooler.ADMINISTRATORS)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from jinja2.nativetypes import NativeEnvironment
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core import pooler_plan
+
+ROLE = Path(__file__).resolve().parents[2] / "roles/pgbouncer"
 
 
 def problems(raw: dict[str, Any], facts: dict[str, Any], available: int | None = None) -> list[str]:
@@ -50,6 +55,7 @@ def test_the_installed_version_counts_before_the_candidate(pooler_spec: dict[str
     plan = pooler_plan.plan_pooler(pooler_spec, facts, None)
     assert plan.version == "1.18.0-1"
     assert plan.lookup_databases == ("shop",)
+    assert plan.users == ("pgbouncer_auth = max_user_connections=1",)
 
 
 @pytest.mark.parametrize("packages", [{}, {"pgbouncer": {"installed": "", "candidate": ""}}])
@@ -114,6 +120,29 @@ def test_open_files(
 ) -> None:
     facts |= {"capabilities": {"sys_resource": may_raise}, "limits": {"nofile": limit}}
     assert pooler_plan.plan_pooler(pooler_spec, facts, None).open_files == expected
+
+
+def test_more_clients_than_open_files(pooler_spec: dict[str, Any], facts: dict[str, Any]) -> None:
+    assert problems(pooler_spec | {"max_client_conn": 65401}, facts) == []
+    (found,) = problems(pooler_spec | {"max_client_conn": 65402}, facts)
+    assert found.startswith("pgbouncer_max_client_conn: 65402 clients need about 65537 open files")
+    pooler_spec["databases"][0]["readonly_role"]["connection_limit"] = -1
+    assert problems(pooler_spec | {"max_client_conn": 65401, "processes": 2}, facts) == []
+
+
+@pytest.mark.parametrize(
+    ("processes", "names"),
+    [(1, ["pgbouncer.service.d/pgstead.conf"]), (2, ["pgbouncer.service.d/pgstead.conf", "pgbouncer@.service"])],
+)
+def test_the_unit_that_the_package_starts_has_its_user(processes: int, names: list[str]) -> None:
+    """It is there before the package is, also where another unit will serve."""
+    texts = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+    known = {name: texts[name] for name in ("pgbouncer__single", "pgbouncer__several")}
+    found: Any = NativeEnvironment().from_string(texts["pgbouncer__units"]).render(known, pgbouncer_processes=processes)
+    assert found == [f"/etc/systemd/system/{name}" for name in names]
+    assert all((ROLE / f"templates{path}.j2").is_file() for path in found)
+    tasks = [task["name"] for task in yaml.safe_load((ROLE / "tasks/main.yml").read_text(encoding="utf-8"))]
+    assert tasks.index("Write its units") < tasks.index("Install the pooler")
 
 
 @pytest.mark.parametrize(

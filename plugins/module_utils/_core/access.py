@@ -9,7 +9,7 @@ password: a role whose password differs is marked, and the role's task takes the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .databases import MANAGED_PARAMETERS, Database, LoginRole
@@ -92,9 +92,12 @@ def plan(wanted: Sequence[Database], monitoring_role: str, observed: Observed) -
             inside = seen.schemas.get(schema) if seen else None
             if inside is None or inside.owner != database.owner:
                 steps["schemas"].append({"database": database.name, "name": schema, "owner": database.owner})
+            if seen and inside and seen.owner != database.owner:
+                inside = replace(inside, defaults={})  # they are of what the owner that was creates
             steps["privileges"] += _schema_privileges(database, schema, inside)
-        if "public" not in database.schemas:
-            public = seen.schemas.get("public") if seen else None
+        # a new database has it; of one that is there, somebody may have dropped it
+        if "public" not in database.schemas and (seen is None or "public" in seen.schemas):
+            public = seen.schemas["public"] if seen else None
             steps["privileges"] += _close_public(database.name, public)
         steps["extensions"] += _extensions(database, seen)
     return steps

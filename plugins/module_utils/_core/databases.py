@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from .errors import Problem
@@ -189,6 +190,8 @@ def _login_problems(where: str, role: LoginRole, uses: dict[str, str]) -> list[P
         problems.append(
             Problem(f"{where}.password", "is missing: give a password (from your vault) or a SCRAM verifier")
         )
+    elif _unquoted(role.password):
+        problems.append(Problem(f"{where}.password", "is not a text as YAML reads it: put it in quotation marks"))
     elif role.password.lower().startswith("md5") and len(role.password) == 35:
         problems.append(Problem(f"{where}.password", "is an MD5 hash: give the password or a SCRAM-SHA-256 verifier"))
     elif len(role.password) < PASSWORD_CHARACTERS or role.password == role.name:
@@ -201,6 +204,11 @@ def _login_problems(where: str, role: LoginRole, uses: dict[str, str]) -> list[P
         if name in _TIMEOUTS:
             problems += _timeout_problem(f"{where}.{name}", value)
     return problems
+
+
+def _unquoted(password: object) -> bool:
+    """Say whether YAML made something else of a password; one that is vaulted may be a text of a type of its own."""
+    return isinstance(password, (int, float, date, Mapping, list))
 
 
 def _timeout_problem(where: str, value: str) -> list[Problem]:

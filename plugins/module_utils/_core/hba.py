@@ -153,7 +153,8 @@ def check_ident(items: Sequence[Mapping[str, Any]]) -> tuple[Problem, ...]:
 
 
 def _line_problems(line: HbaLine) -> list[str]:
-    fields = (line.type, line.database, line.user, line.address, line.method, line.options)
+    # the comment too: what follows its line break would be a line of the file
+    fields = (line.type, line.database, line.user, line.address, line.method, line.options, line.comment)
     if any("\n" in field or "\r" in field for field in fields):
         return ["has a line break"]
     if line.type == "local":
@@ -183,9 +184,14 @@ def _is_host_name(text: str) -> bool:
 
 
 def _names(text: str) -> str:
-    """Quote each comma-separated name that needs it; keywords, +group and /regex stay as they are."""
+    """Quote each comma-separated name that needs it; keywords, +group, /regex and what is quoted stay as they are.
+
+    A /regex in quotes is one too; without them, its space would begin the next column.
+    """
     return ",".join(
-        part if re.fullmatch(r'[A-Za-z0-9_.+$/-]+|".*"|/.*', part) else '"' + part.replace('"', '""') + '"'
+        part
+        if re.fullmatch(r'[A-Za-z0-9_.+$/-]+|"(?:[^"]|"")*"|/[^\s"#]*', part)
+        else '"' + part.replace('"', '""') + '"'
         for part in _parts(text)
     )
 

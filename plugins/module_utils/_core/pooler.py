@@ -15,6 +15,9 @@ from .tuning import Setting
 
 Version = tuple[int, int]
 ADMINISTRATORS = ("postgres", "pgstead")  # by peer only; pgstead may look, not change
+LOOKUP_ROLE = "pgbouncer_auth"
+# of a process, besides its clients and servers: listening sockets, events, the journal, names being resolved
+OTHER_FILES = 64
 # pgbouncer.org/config.html: only a restart (or a takeover by a second process) applies these.
 RESTART_SETTINGS = frozenset(
     {
@@ -77,16 +80,20 @@ def parse_version(text: str) -> Version:
     return int(match.group(1)), int(match.group(2))
 
 
-def demand(found: Sequence[Database], spec: PoolerSpec) -> int:
-    """Return the most server connections that all processes can open: Σ pools, capped for each database."""
-    total = 0
+def lookups(found: Sequence[Database], version: Version) -> int:
+    """Return the most connections that look secrets up, in one process: pgb_auth has one, and `users` bounds them before."""
+    return 1 if version >= (1, 19) else len(found)
+
+
+def demand(found: Sequence[Database], spec: PoolerSpec, version: Version) -> int:
+    """Return the most server connections that all processes can open: Σ pools, capped for each database, and lookups."""
+    total = lookups(found, version)
     for database in found:
         size = spec.default_pool_size if database.pool.size is None else database.pool.size
         reserve = spec.reserve_pool_size if database.pool.reserve is None else database.pool.reserve
         wanted = len(database.logins) * (size + reserve)
         total += min(wanted, spec.max_db_connections) if spec.max_db_connections else wanted
-    lookup = 1  # the auth_query connection
-    return (total + lookup) * spec.processes
+    return total * spec.processes
 
 
 def check(found: Sequence[Database], spec: PoolerSpec, available: int | None, version: Version) -> tuple[Problem, ...]:
@@ -111,20 +118,21 @@ def check(found: Sequence[Database], spec: PoolerSpec, available: int | None, ve
         for database in found
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", database.name)
     ]
-    if version < (1, 19) and spec.server_host:
-        problems.append(
-            Problem(
-                "pgbouncer_server_host",
-                "PgBouncer before 1.19 looks secrets up only through the local socket: leave it empty",
-            )
+    problems += _before_1_19(spec) if version < (1, 19) else []
+    problems += [
+        Problem(name, "has a line break or another control character")
+        for name, value in (
+            ("pgbouncer_server_host", spec.server_host),
+            ("postgresql_tls.certificate", spec.tls_certificate),
+            ("postgresql_tls.key", spec.tls_key),
+            ("postgresql_tls.ca", spec.tls_server_ca),
         )
-    if version < (1, 19) and spec.processes > 1:
-        problems.append(
-            Problem("pgbouncer_processes", "several processes need [peers], which PgBouncer 1.19 brought: use 1")
-        )
+        if re.search(r"[\x00-\x1f\x7f]", value)
+    ]
     problems += addresses("pgbouncer_listen_addresses", spec.listen_addresses)
-    problems += [problem for database in found for problem in _limit_problems(database, spec)]
-    most = demand(found, spec)
+    inside = lookups(found, version) if version < (1, 19) else 0
+    problems += [problem for database in found for problem in _limit_problems(database, spec, inside)]
+    most = demand(found, spec, version)
     if available is not None and most > available:
         problems.append(
             Problem(
@@ -136,13 +144,27 @@ def check(found: Sequence[Database], spec: PoolerSpec, available: int | None, ve
     return tuple(problems)
 
 
-def _limit_problems(database: Database, spec: PoolerSpec) -> list[Problem]:
-    """A role or database limited below its own pool would fail clients instead of letting them wait."""
+def _before_1_19(spec: PoolerSpec) -> list[Problem]:
+    found = []
+    if spec.server_host:
+        what = "PgBouncer before 1.19 looks secrets up only through the local socket: leave it empty"
+        found.append(Problem("pgbouncer_server_host", what))
+    if spec.processes > 1:
+        what = "several processes need [peers], which PgBouncer 1.19 brought: use 1"
+        found.append(Problem("pgbouncer_processes", what))
+    return found
+
+
+def _limit_problems(database: Database, spec: PoolerSpec, inside: int) -> list[Problem]:
+    """A role or database limited below its own pool would fail clients instead of letting them wait.
+
+    `inside` is how many lookups connect to the database itself.
+    """
     size = spec.default_pool_size if database.pool.size is None else database.pool.size
     reserve = spec.reserve_pool_size if database.pool.reserve is None else database.pool.reserve
     each = (size + reserve) * spec.processes
     limits = [(f"role {role.name}", role.connection_limit, each) for role in database.logins]
-    limits.append((f"database {database.name}", database.connection_limit, each * len(database.logins)))
+    limits.append((f"database {database.name}", database.connection_limit, each * len(database.logins) + inside))
     return [
         Problem(
             f"pgstead_databases[{database.position}]",
@@ -159,16 +181,34 @@ def entries(found: Sequence[Database], spec: PoolerSpec, version: Version) -> tu
     port = ("port", str(spec.server_port))
     lines = []
     for database in found:
-        settings = [("host", host), port, ("dbname", database.name), ("auth_user", "pgbouncer_auth")]
+        settings = [("host", host), port, ("dbname", database.name), ("auth_user", LOOKUP_ROLE)]
         pool = database.pool
         settings += [("pool_size", str(pool.size))] if pool.size is not None else []
         settings += [("reserve_pool", str(pool.reserve))] if pool.reserve is not None else []
         settings += [("pool_mode", pool.mode)] if pool.mode is not None else []
         lines.append(Entry(database.name, tuple(settings)))
     if version >= (1, 19):
-        local = (("host", "/var/run/postgresql"), port, ("dbname", "postgres"), ("auth_user", "pgbouncer_auth"))
+        local = (("host", "/var/run/postgresql"), port, ("dbname", "postgres"), ("auth_user", LOOKUP_ROLE))
         lines.append(Entry("pgb_auth", (*local, ("pool_size", "1"), ("reserve_pool", "0"))))
     return tuple(lines)
+
+
+def users(found: Sequence[Database], version: Version) -> tuple[str, ...]:
+    """Return the [users] section: before 1.19 the lookups have a pool in each database, as large as any other."""
+    bound = lookups(found, version)
+    return (f"{LOOKUP_ROLE} = max_user_connections={bound}",) if found and version < (1, 19) else ()
+
+
+def file_problems(spec: PoolerSpec, most: int, open_files: int) -> list[Problem]:
+    """A process that runs out of open files drops clients; `most` is what all processes together connect to servers."""
+    needed = spec.max_client_connections + most // spec.processes + OTHER_FILES
+    if needed <= open_files:
+        return []
+    what = (
+        f"{spec.max_client_connections} clients need about {needed} open files in each process, whose unit gets "
+        f"{open_files} (LimitNOFILE): lower it, or share the clients out by pgbouncer_processes"
+    )
+    return [Problem("pgbouncer_max_client_conn", what)]
 
 
 def lookup_databases(found: Sequence[Database], version: Version) -> tuple[str, ...]:
@@ -234,10 +274,11 @@ def hba_lines() -> tuple[str, ...]:
     """Return PgBouncer's own pg_hba.conf: peer for administration, SCRAM for the rest, TLS for the network.
 
     The administrators' names stand in userlist.txt with an empty secret, which PgBouncer would take for an empty SCRAM
-    password: after their peer lines, everything of theirs is rejected. pgb_auth is the lookup's own way into
-    PostgreSQL, nobody's database.
+    password: after their peer lines, everything of theirs is rejected. So is the lookup's role, of which PgBouncer
+    makes such a user itself (auth_user): who came as it could read all verifiers. pgb_auth is the lookup's own way
+    into PostgreSQL, nobody's database.
     """
-    closed = (("pgbouncer", "all"), ("pgb_auth", "all"), ("all", ",".join(ADMINISTRATORS)))
+    closed = (("pgbouncer", "all"), ("pgb_auth", "all"), ("all", ",".join((*ADMINISTRATORS, LOOKUP_ROLE))))
     networks = ("0.0.0.0/0", "::/0")
     return (
         *(f"local    pgbouncer  {name}  peer" for name in ADMINISTRATORS),

@@ -33,6 +33,7 @@ class PoolerPlan:
     version: str
     processes: tuple[Process, ...] = ()
     entries: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
     hba: tuple[str, ...] = ()
     lookup_databases: tuple[str, ...] = ()
@@ -93,17 +94,21 @@ def plan_pooler(raw: Mapping[str, Any], facts: Mapping[str, Any], available: int
     problems += pooler.check(
         found, spec, _available(facts, spec.server_port) if available is None else available, version
     )
+    demand = pooler.demand(found, spec, version)
+    files = open_files(facts["limits"]["nofile"], facts["capabilities"]["sys_resource"])
+    problems += pooler.file_problems(spec, demand, files) if spec.processes > 0 else []
     several = spec.processes > 1
     numbers = range(1, spec.processes + 1) if several else range(1)
     return PoolerPlan(
         version=text,
         processes=tuple(_process(spec, version, number, several) for number in numbers),
         entries=tuple(entry.render() for entry in pooler.entries(found, spec, version)),
+        users=pooler.users(found, version),
         peers=tuple(f"{n} = host=/run/pgbouncer-{n} port={spec.port}" for n in numbers) if several else (),
         hba=pooler.hba_lines(),
         lookup_databases=pooler.lookup_databases(found, version),
-        demand=pooler.demand(found, spec),
-        open_files=open_files(facts["limits"]["nofile"], facts["capabilities"]["sys_resource"]),
+        demand=demand,
+        open_files=files,
         problems=tuple(problems),
     )
 

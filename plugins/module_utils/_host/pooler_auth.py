@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._core.errors import DatabaseMissing
 from .._pg import pooler_auth
 from .._pg.connection import Target, has_driver
 from .._shell import Context, Outcome
@@ -21,5 +22,12 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         return Outcome(True, {"statements": [], "msg": "the lookup function would follow"})
     for name in params["databases"]:
         target = Target(SOCKETS, port, name)
-        done += pooler_auth.steps(target) if context.check_mode else pooler_auth.install(target)
+        done += _predicted(target) if context.check_mode else pooler_auth.install(target)
     return Outcome(bool(done), {"statements": done})
+
+
+def _predicted(target: Target) -> list[str]:
+    try:
+        return pooler_auth.steps(target)
+    except DatabaseMissing:  # newly declared: it would be there by then
+        return pooler_auth.function(target.database)

@@ -10,15 +10,18 @@ import pwd
 import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .._core.errors import ConfigurationRefused, ConnectionFailed, HostError
+from .._core.errors import ConfigurationRefused, ConnectionFailed, HostError, PgsteadError
 from .._core.pooler import needs_restart, parse_version
 from .._pg import pooler_admin
+from .._pg.connection import has_driver
 from .._shell import Context, Outcome
 from . import service
 from .facts import POOLER_MARKER, listening
@@ -49,24 +52,26 @@ class PoolerApplier:
         """Return (process, start | reload | restart | "") for each process."""
         wanted = self.wanted()
         shared = bool(differing(wanted[len(self.processes) :]))
-        verdicts = []
-        for process, own in zip(self.processes, wanted, strict=False):  # theirs come first
-            if not service.is_active(self.context.run, process["unit"]):
-                verdicts.append((process, "start"))
-                continue
+        return [
+            (process, self._verdict(process, shared or bool(differing([own]))))
+            for process, own in zip(self.processes, wanted, strict=False)  # theirs come first
+        ]
+
+    def _verdict(self, process: Mapping[str, Any], written: bool) -> str:
+        if not service.is_active(self.context.run, process["unit"]):
+            return "start"
+        try:
             in_force = pooler_admin.show_config(self._running(process))
-            different = mismatches(process["content"], in_force)
-            # what SHOW CONFIG does not show, as databases, may have been written, and read, by hand
-            outdated = shared or bool(differing([own])) or self._loaded(process) != self._fingerprint(process)
-            action = (
-                "restart"
-                if needs_restart(different) or self._deaf(process)
-                else "reload"
-                if different or outdated
-                else ""
-            )
-            verdicts.append((process, action))
-        return verdicts
+        except ConnectionFailed:
+            if not has_driver():
+                raise
+            return "restart"  # as one that a cut-off run left draining, which has no socket any more
+        different = mismatches(process["content"], in_force)
+        if needs_restart(different) or self._deaf(process):
+            return "restart"
+        # what SHOW CONFIG does not show, as databases, may have been written, and read, by hand
+        outdated = written or self._loaded(process) != self._fingerprint(process)
+        return "reload" if different or outdated else ""
 
     def apply(self) -> Outcome:
         """Bring the files into force; on any failure the old ones are back."""
@@ -92,6 +97,7 @@ class PoolerApplier:
     ) -> None:
         before = {file.path: look(file.path) for file in self.wanted()}
         served = [unit for unit in retired if service.is_active(self.context.run, unit)]
+        ran = {process["unit"] for process, action in verdicts if action != "start"}
         try:
             if retired:  # they hold the port
                 service.control(self.context.run, "stop", *retired)
@@ -99,12 +105,13 @@ class PoolerApplier:
                 write(file)
             for process, action in verdicts:
                 self._perform(process, action)
-        except (ConfigurationRefused, HostError, ConnectionFailed, OSError) as error:
-            restore(before)
-            self._take_back()
-            if served:
-                service.control(self.context.run, "start", *served)
-            raise ConfigurationRefused(f"{error} — the previous files are back") from error
+        except (PgsteadError, OSError) as error:
+            steps: list[Callable[[], None]] = [partial(restore, before)]
+            steps += [partial(self._take_back, process, ran) for process in self.processes]
+            steps += [partial(service.control, self.context.run, "start", *served)] if served else []
+            failed = _failures(steps)
+            came = f"taking it back failed too: {' | '.join(failed)}" if failed else "the previous files are back"
+            raise ConfigurationRefused(f"{error} — {came}") from error
 
     def _retired(self) -> list[str]:
         """Return units of PgBouncer that run or would start, though the inventory has another number of processes."""
@@ -161,7 +168,8 @@ class PoolerApplier:
 
     def _rolling(self, process: Mapping[str, Any]) -> None:
         """Let this process's clients finish while the others take new ones; the port is shared (so_reuseport)."""
-        pooler_admin.drain(self._console(process))
+        with suppress(ConnectionFailed):  # one that drains already has no socket any more
+            pooler_admin.drain(self._running(process))
         deadline = time.monotonic() + DRAIN_SECONDS
         while service.is_active(self.context.run, process["unit"]) and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -186,20 +194,18 @@ class PoolerApplier:
                     raise ConfigurationRefused(f"{process['unit']} did not take {', '.join(different)} | {log}")
             time.sleep(0.1)
 
-    def _take_back(self) -> None:
-        for process in self.processes:
-            if any(action.endswith(process["unit"]) for action in self.actions):
-                (LOADED / process["unit"]).unlink(
-                    missing_ok=True
-                )  # whatever it has read, the next run has it read again
-            if look(Path(process["path"])).content is None:
-                service.control(self.context.run, "stop", process["unit"])
-                continue  # there was no earlier configuration to serve with
-            restarted = any(action.endswith(process["unit"]) and "reload" not in action for action in self.actions)
-            if service.is_active(self.context.run, process["unit"]) and not restarted:
-                pooler_admin.reload(self._running(process))
-            else:
-                service.control(self.context.run, "restart", process["unit"])
+    def _take_back(self, process: Mapping[str, Any], ran: Collection[str]) -> None:
+        """Have a process serve as it did before this run, with the files of then; stop one that did not run."""
+        unit = process["unit"]
+        done = [action for action in self.actions if action.endswith(unit)]
+        if done:
+            (LOADED / unit).unlink(missing_ok=True)  # whatever it has read, the next run has it read again
+        if unit not in ran or look(Path(process["path"])).content is None:
+            service.control(self.context.run, "stop", unit)
+        elif service.is_active(self.context.run, unit) and not any("reload" not in action for action in done):
+            pooler_admin.reload(self._running(process))
+        else:
+            service.control(self.context.run, "restart", unit)
 
     def _prove(self, process: Mapping[str, Any]) -> None:
         """Run PgBouncer on the new file, off the network, until its socket answers or it gives up."""
@@ -242,6 +248,17 @@ class PoolerApplier:
             raise ConfigurationRefused(
                 "PgBouncer refuses the new configuration: " + " | ".join(bad or [words or "no message"])
             )
+
+
+def _failures(steps: Sequence[Callable[[], None]]) -> list[str]:
+    """Take all steps, whichever of them fail; return what was said of those."""
+    failed = []
+    for step in steps:
+        try:
+            step()
+        except (PgsteadError, OSError) as error:
+            failed.append(str(error))
+    return failed
 
 
 _SETTING = re.compile(r"^([a-z_]+) = (.*)$")

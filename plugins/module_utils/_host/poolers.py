@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from .lock import lock
 
 SOCKETS = Path("/run")
 WAITING = Path("/run/pgstead-paused")  # a file for each database whose clients wait, `all` for all of them
+SERVED_SECONDS = 10  # of the time that those who waited may take, until the timeouts count again
 _ALL, _ONE = "all", "database-"
 
 
@@ -94,8 +96,29 @@ def _ended_in_order() -> Iterator[None]:
 
 
 def _resume(database: str) -> None:
+    """Serve clients again. PgBouncer counts a query's time from when its client began to wait: its timeouts are put back
+    once those who waited are served.
+    """
+    served: list[tuple[Target, frozenset[str]]] = []
     for console in consoles():
-        try:
-            pooler_admin.resume(console, database)
-        except ConnectionFailed:
-            continue
+        with suppress(ConnectionFailed):
+            served.append((console, pooler_admin.resume(console, database)))
+    if database and _held(WAITING / _ALL):
+        return  # a restore of the cluster has all clients wait, and puts the timeouts back at its end
+    deadline = time.monotonic() + SERVED_SECONDS
+    try:
+        for console, clients in served:
+            with suppress(ConnectionFailed):
+                pooler_admin.await_served(console, clients, deadline)
+    finally:
+        for console, _clients in served:
+            with suppress(ConnectionFailed):
+                pooler_admin.reload(console)
+
+
+def _held(path: Path) -> bool:
+    """Say whether another process holds this file."""
+    if not os.access(path, os.W_OK):  # there is none, or it is not this user's to lock
+        return False
+    with lock(path) as holder:
+        return holder is not None

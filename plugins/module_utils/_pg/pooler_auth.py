@@ -72,11 +72,16 @@ def install(target: Target) -> list[str]:
         return wanted
 
 
+def function(database: str) -> list[str]:
+    """Return the statements that make the function and the way to it, in a database that has neither."""
+    quoted = '"' + database.replace('"', '""') + '"'
+    return [*_INSTALL, f"GRANT CONNECT ON DATABASE {quoted} TO {ROLE}"]
+
+
 def _steps(connection: Any, database: str) -> list[str]:
     role = rows(connection, _ROLE_STATE, (ROLE,))
     wanted = [_CREATE_ROLE] if not role else [] if role[0][0] else [_ROLE_SHAPE]
     state = rows(connection, _FUNCTION_STATE, (ROLE, ROLE, ROLE)) if role else []
     if not state or tuple(state[0]) != _EXPECTED:
-        quoted = '"' + database.replace('"', '""') + '"'
-        wanted += [*_INSTALL, f"GRANT CONNECT ON DATABASE {quoted} TO {ROLE}"]
+        wanted += function(database)
     return wanted
