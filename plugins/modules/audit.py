@@ -14,6 +14,9 @@ description:
   - The log is insert-only. Nobody but its owner has a right on it unless named in O(readers), and the owner itself cannot
     update, delete or truncate. Applications need no right at all to be recorded.
   - Heals what somebody dropped, switched off or altered (triggers, functions, rights, partitions), and says so.
+  - Refuses to go on where triggers, rules, row security or other owners could silence or forge entries, and where a hidden
+    column would be shown under another name; says what to do. Warns of members of C(pg_read_all_data) and
+    C(pg_write_all_data), who are above all rights on the log.
   - Months that are older than O(retention) are dropped, and further months made, by the scheduled job of role
     P(pgstead.ops.agent#role), and not by this module.
 options:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import threading
 from typing import Any
 
@@ -118,6 +119,7 @@ def test_a_hidden_column_that_was_renamed_takes_all_values_with_it(trail: Server
 )
 def test_a_key_that_was_renamed_leaves_whole_rows(trail: Server, rename: str, table: str, key: dict[str, Any]) -> None:
     """Else, until the next run, nobody could ever say which row an update was of."""
+    declare(trail, tables=[{"name": table}])
     trail.run(rename, database="trail")
     names, values = ", ".join(key), ", ".join(literal(str(value)) for value in key.values())
     changed = {"orders": "note = 'x'", "lines": "amount = 2"}[table]
@@ -260,6 +262,72 @@ def test_no_session_can_round_a_change_away(trail: Server) -> None:
     assert found == [({"x": 1000}, {"x": 1499}), ({"x": 1499}, {"x": 0.30000000000000004})]
 
 
+SPELLINGS = [
+    "SET TimeZone = 'Asia/Kolkata'; SET DateStyle = 'German'",
+    "SET IntervalStyle = 'sql_standard'; SET bytea_output = 'escape'; SET quote_all_identifiers = on",
+    "SET TimeZone = 'America/St_Johns'; SET DateStyle = 'SQL, DMY'",
+]
+
+
+def test_no_session_can_spell_a_value_in_another_way(trail: Server) -> None:
+    """Else a row's trail would fall apart into as many keys as its writers have settings."""
+    trail.run(
+        "CREATE TABLE stays (began timestamptz PRIMARY KEY, during tstzrange, length interval, photo bytea, what regclass,"
+        " n int); ALTER TABLE stays OWNER TO shop_owner; GRANT ALL ON stays TO shop_app",
+        database="trail",
+    )
+    declare(trail, tables=[{"name": "stays"}])
+    write(
+        trail,
+        """INSERT INTO stays VALUES ('2026-07-01 12:00Z', '[2026-07-01 12:00Z,2026-07-02 12:00Z)', '1 day -02:00', '\\x0041',
+           'orders', 0)""",
+    )
+    for spelling in SPELLINGS:
+        write(trail, f"{spelling}; UPDATE stays SET n = n + 1", f"{spelling}; DELETE FROM stays")
+        write(trail, f"{spelling}; INSERT INTO stays SELECT '2026-07-01 12:00Z', '[2026-07-01 12:00Z,2026-07-02 12:00Z)',"
+              " '1 day -02:00', '\\x0041', 'orders', 0")  # fmt: skip
+    key = "2026-07-01T12:00:00+00:00"
+    assert {record for _operation, record, *_ in entries(trail, "stays")} == {key}
+    found = ask(
+        trail,
+        f"SELECT coalesce(old, new) - 'n' FROM audit.trail('public', 'stays', '{key}') WHERE operation <> 'UPDATE'",
+    )
+    assert len(found) == 1 + 2 * len(SPELLINGS)
+    assert [row for row in found if row != found[0]] == []
+
+
+def test_no_session_can_set_an_hour_so_that_it_is_written_as_another(trail: Server) -> None:
+    trail.run("ALTER TABLE bare ADD during tstzrange", database="trail")
+    declare(trail, tables=[{"name": "bare"}])
+    write(
+        trail,
+        "INSERT INTO bare (during) VALUES ('[2026-11-01 00:30Z,2026-12-01 00:00Z)')",
+        "SET TimeZone = 'XXX0XXX,M3.2.0,M11.1.0'; SET DateStyle = 'Postgres, MDY'",
+        "UPDATE bare SET during = tstzrange('2026-11-01 01:30+00', '2026-12-01 00:00+00')",
+    )
+    assert [operation for operation, *_ in entries(trail, "bare")] == ["INSERT", "UPDATE"]
+
+
+def test_rows_with_very_long_keys_can_be_changed(trail: Server) -> None:
+    """A key that its own index can hold may be twice as long in the log."""
+    chance = random.Random(7)
+    start, *ends = (chance.randbytes(1000).hex() for _ in range(3))
+    wide = "".join(chr(chance.randrange(0x10000, 0x20000)) for _ in range(600))
+    trail.run(
+        "CREATE TABLE blobs (id bytea PRIMARY KEY, n int); CREATE TABLE pages (id text PRIMARY KEY, n int);"
+        " ALTER TABLE blobs OWNER TO shop_owner; ALTER TABLE pages OWNER TO shop_owner; GRANT ALL ON blobs, pages TO shop_app",
+        database="trail",
+    )
+    declare(trail, tables=[{"name": "blobs"}, {"name": "pages"}])
+    keys = [*(("blobs", f"\\x{start}{end}") for end in ends), ("pages", wide)]
+    for table, key in keys:
+        write(trail, f"INSERT INTO {table} VALUES ('{key}', 0)", f"UPDATE {table} SET n = 1 WHERE id = '{key}'")
+    write(trail, "DELETE FROM blobs", "DELETE FROM pages")
+    for table, key in keys:
+        found = ask(trail, f"SELECT operation FROM audit.trail('public', '{table}', '{key}')")
+        assert found == [("INSERT",), ("UPDATE",), ("DELETE",)]
+
+
 def test_the_trail_of_a_record_in_order(trail: Server) -> None:
     write(trail, "INSERT INTO orders (id) VALUES (1), (11)", "UPDATE orders SET note = 'x' WHERE id = 1")
     write(trail, "UPDATE orders SET note = 'y'", "TRUNCATE orders")
@@ -270,7 +338,7 @@ def test_the_trail_of_a_record_in_order(trail: Server) -> None:
         for (line,) in ask(
             trail,
             "SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN SELECT FROM audit.log WHERE schema_name = 'public' AND table_name = 'orders'"
-            " AND record = '1' ORDER BY at",
+            " AND left(record, 500) = left('1', 500) AND record = '1' ORDER BY at",
         )
     )
     assert "Sort  (" not in plan, plan

@@ -170,14 +170,31 @@ def test_what_is_older_than_anybody_keeps_is_dropped(trail: Server) -> None:
     names = {offset: make_month(trail, offset) for offset in (-25, -24, -13, -12, -2, -1)}
     note(trail, f"{first_of(trail, -25).isoformat()} 00:00:00+00", "oldest")
     note(trail, f"{first_of(trail, -12).isoformat()} 00:00:00+00", "kept")
+    note(trail, f"{first_of(trail, -1).isoformat()} 00:00:00+00", "last")
     assert keep(trail) == PartitionReport()
     report = keep(trail, PartitionRule("audit", 12))
     assert report == PartitionReport(dropped=tuple(sorted(names[offset] for offset in (-25, -24, -13))))
-    assert where(trail) == {"kept": f"audit.{names[-12]}"}
+    assert where(trail) == {"kept": f"audit.{names[-12]}", "last": f"audit.{names[-1]}"}
     assert keep(trail, PartitionRule("audit", 1)).dropped == tuple(sorted(names[offset] for offset in (-12, -2)))
     assert names[-1] in partitions(trail)
     assert declare(trail).changed  # rights on what was made by hand here
     assert not declare(trail).changed
+
+
+def test_a_clock_that_leapt_does_not_drop_every_month(trail: Server) -> None:
+    """By a clock that is years ahead, all months look old; what it wrote since lies in the month that it takes for this one."""
+    names = {offset: make_month(trail, offset) for offset in (-30, -26, -25)}
+    note(trail, f"{first_of(trail, -30).isoformat()} 00:00:00+00", "old")
+    note(trail, f"{first_of(trail, -25).isoformat()} 00:00:00+00", "newest of before")
+    write(trail, "INSERT INTO orders (id) VALUES (1)")
+    report = keep(trail, PartitionRule("audit", 24))
+    assert report.dropped == (names[-26],)  # with no entry in it, nothing is lost
+    (said,) = report.blocked
+    last = first_of(trail, -1).isoformat()[:7]
+    assert f"{names[-30]}, {names[-25]} would be dropped, but there is no entry of {last}: is the clock ahead?" in said
+    make_month(trail, -1)
+    note(trail, f"{first_of(trail, -1).isoformat()} 00:00:00+00", "last")
+    assert keep(trail, PartitionRule("audit", 24)) == PartitionReport(dropped=(names[-30], names[-25]))
 
 
 def test_what_a_person_made_is_not_dropped_and_named(trail: Server) -> None:

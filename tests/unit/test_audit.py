@@ -16,16 +16,15 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core import audit as 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit import (
     ROW_TRIGGER,
     TRUNCATE_TRIGGER,
-    Columns,
     Observed,
     ObservedTrigger,
     TriggerForm,
-    arguments,
 )
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_log import (
     Guarded,
     Home,
     Log,
+    Meddling,
     ObservedRoutine,
     Partition,
     Routine,
@@ -33,6 +32,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_log import
 )
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_partition import add_months, partition_name
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_spec import Audit, Audited
+from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_told import Columns, arguments
 from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName, short_hash
 from ansible_collections.pgstead.ops.plugins.module_utils._core.plan import Plan
 from ansible_collections.pgstead.ops.tests.unit.schema_world import TABLES, q
@@ -48,7 +48,7 @@ ROUTINES = {
     DECLARED.trail: Routine("TABLE(at text)", " SELECT ", (), False, "STABLE", "sql"),
 }
 VERSION = short_hash(ROUTINES[DECLARED.recorder].text(DECLARED.recorder))
-COLUMNS = {one.name: Columns(frozenset({"id", "a", "b"}), ("id",)) for one in TABLES}
+COLUMNS = {one.name: Columns({"id": 1, "a": 2, "b": 4}, ("id",), 77) for one in TABLES}
 
 
 def months(*offsets: int) -> tuple[Partition, ...]:
@@ -285,7 +285,7 @@ def test_absent_and_purge_take_triggers_away_and_never_the_log() -> None:
 
 def test_a_table_without_a_key_is_recorded_with_a_warning() -> None:
     at = observed(EMPTY)
-    at = replace(at, columns={T.table: Columns(frozenset({"a"}))})
+    at = replace(at, columns={T.table: Columns({"a": 1})})
     assert plan(at).warnings == (
         "tables[0] (public.t): has no primary key: its rows are recorded without a key to find them by",
     )
@@ -358,17 +358,56 @@ def test_a_log_that_cannot_be_kept_is_named(at: Home, words: str | None) -> None
     assert all(words in what for what in found if words)
 
 
+def test_what_others_put_on_the_log_is_refused_with_the_statement_that_removes_it() -> None:
+    found = [
+        Meddling("trigger x on audit.log", "DROP TRIGGER x ON audit.log"),
+        Meddling("eve, whom y belongs to,", "ALTER y"),
+    ]
+    for at in (home(meddling=tuple(found)), replace(EMPTY, meddling=tuple(found))):
+        assert [str(problem) for problem in check_log(DECLARED, at, NEEDED)] == [
+            (
+                "audit_schema: trigger x on audit.log could silence, forge or break entries: DROP TRIGGER x ON audit.log, "
+                "and run again"
+            ),
+            "audit_schema: eve, whom y belongs to, could silence, forge or break entries: ALTER y, and run again",
+        ]
+
+
+def test_who_may_read_or_write_everything_is_named() -> None:
+    read, wrote = "pg_read_all_data", "pg_write_all_data"
+    masters = (("a", read), ("a", wrote), ("auditor", read), ("auditor", wrote), ("boss", read), ("boss", wrote))
+    assert [line.split(", whatever")[0] for line in plan(observed(home(masters=masters), there())).warnings] == [
+        f"a may read entries of audit.log as a member of {read}",
+        *(
+            f"{role} may insert, change and delete entries of audit.log as a member of {wrote}"
+            for role in ("a", "auditor", "boss")
+        ),
+    ]
+
+
 def test_a_partitioned_table_is_recorded_under_its_own_name() -> None:
     item = Audited("tables[0]", QualifiedName("public", "e"), True, ("a",), ("b",))
+    name = ("public", "e")
     told = arguments(item, DECLARED, COLUMNS[item.table], partitioned=True)
-    assert told == ("full", '{"id"}', '{"a"}', '{"a","b"}', '{"b": "***"}', "app.user", "", "public", "e")
+    assert told == (
+        "full",
+        '{"id"}',
+        '{"a"}',
+        '{"a","b"}',
+        '{"b": "***"}',
+        "app.user",
+        "",
+        *name,
+        '{"a","b","id"}',
+        "77 2 4",
+    )
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), max_size=4))
 def test_any_name_can_be_told_to_the_function(names: list[str]) -> None:
     item = Audited("tables[0]", q("t"), redacted=tuple(names))
     _mode, key, _left_out, hidden, mask, *_rest = arguments(
-        item, DECLARED, Columns(frozenset(names), tuple(names)), partitioned=False
+        item, DECLARED, Columns(dict.fromkeys(names, 1), tuple(names)), partitioned=False
     )
     assert json.loads(mask) == dict.fromkeys(names, "***")
     assert key == hidden == "{" + ",".join(json_like(name) for name in names) + "}"

@@ -13,6 +13,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_partition 
     PartitionRule,
     add_months,
     expired,
+    leap,
     partition_name,
     plan_partitions,
     retention_months,
@@ -155,3 +156,11 @@ def test_whatever_is_there_the_next_plan_is_empty_and_no_kept_day_is_dropped(
     assert plan_partitions(today, existing, rule) == ((), ())
     days = [today, add_months(today, ahead + 1) - timedelta(days=1)]
     assert all(any(first <= day < end for first, end in existing.values()) for day in days)
+
+
+def test_a_clock_that_may_be_ahead_is_told_with_what_to_do() -> None:
+    said = leap(date(2031, 1, 9), ("log_2026_10", "log_2026_11"), "audit.log")
+    assert said.startswith(
+        "log_2026_10, log_2026_11 would be dropped, but there is no entry of 2030-12: is the clock ahead? It says 2031-01-09 (UTC)"
+    )
+    assert "DROP TABLE audit.log_…" in said

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.pgstead.ops.plugins.module_utils._core import audit
+from ansible_collections.pgstead.ops.plugins.module_utils._core import audit, audit_told
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_spec import Audit, Audited
 from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
 from ansible_collections.pgstead.ops.plugins.module_utils._core.schema_export_audit import Triggers, export_audit
@@ -19,7 +19,9 @@ LOG = QualifiedName("audit", "log")
 def triggers(*items: Audited, declared: Audit = DEFAULT, key: Sequence[str] = ("id",)) -> Triggers:
     found = {}
     for item in items:
-        told = audit.arguments(item, declared, audit.Columns(frozenset(), tuple(key)), partitioned=False)
+        told = audit_told.arguments(
+            item, declared, audit_told.Columns({}, tuple(key), virtual=("v",)), partitioned=False
+        )
         form = audit.TriggerForm(audit.ROW_TYPE, declared.recorder, told)
         found[item.table, audit.ROW_TRIGGER] = audit.ObservedTrigger(form)
         form = audit.TriggerForm(audit.TRUNCATE_TYPE, declared.recorder, told)

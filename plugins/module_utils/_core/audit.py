@@ -2,17 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The audit trail: the triggers by which tables write into the log, laid beside what is there.
 
-What is declared: audit_spec.py. The log itself: audit_log.py.
+What is declared: audit_spec.py. The log itself: audit_log.py. What the triggers are told: audit_told.py.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .audit_log import KIND, OWNER, Home, Routine, plan_log, plan_months
 from .audit_spec import Audit, Audited
+from .audit_told import SCHEMA, TABLE, Columns, arguments, moved, uncovered, under_its_name
 from .errors import Problem
 from .names import QualifiedName, literal
 from .plan import Change, Difference, Mode, Plan, joined, owner_of
@@ -35,14 +35,6 @@ _ENABLED = {
     "D": "never",
     "": "not everywhere",
 }
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of a table, and those of its primary key in its order."""
-
-    names: frozenset[str]
-    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,21 +87,6 @@ class Detach:
     triggers: tuple[str, ...]
 
 
-def arguments(item: Audited, declared: Audit, columns: Columns, *, partitioned: bool) -> tuple[str, ...]:
-    """Return what the trigger tells the function; a partitioned table's name too, for its rows come from partitions."""
-    mask = json.dumps(dict.fromkeys(item.redacted, "***"), ensure_ascii=False)
-    lists = [_array(names) for names in (columns.key, item.excluded, item.hidden)]
-    settings = (declared.user_setting, declared.role_setting)
-    name = (item.table.schema, item.table.name) if partitioned else ()
-    return ("full" if item.full else "changed", *lists, mask, *settings, *name)
-
-
-def _array(names: Sequence[str]) -> str:
-    """Return names as the text of an SQL array."""
-    quoted = ('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in names)
-    return "{" + ",".join(quoted) + "}"
-
-
 def check(declared: Audit, observed: Observed, *, purge: bool) -> tuple[Problem, ...]:
     """Return what is wrong with the declared tables and readers in the light of what is there."""
     problems = [
@@ -124,18 +101,22 @@ def check(declared: Audit, observed: Observed, *, purge: bool) -> tuple[Problem,
         if not item.present:
             continue
         fault = table_problem(item.where, item.table, observed.tables, AUDITABLE)
-        found = [] if fault else [*_columns(item, observed.columns[item.table]), *_kin(item, observed, staying)]
+        found = [] if fault else [*_columns(item, observed), *_kin(item, observed, staying)]
         problems += [fault] if fault else [Problem(item.where, what) for what in found]
     return tuple(problems)
 
 
-def _columns(item: Audited, columns: Columns) -> Iterator[str]:
+def _columns(item: Audited, observed: Observed) -> Iterator[str]:
+    columns = observed.columns[item.table]
     for noun, names in (("excluded", item.excluded), ("redacted", item.redacted)):
         for name in names:
-            if name not in columns.names:
+            if name not in columns.numbers:
                 yield f"{noun} column {name} does not exist"
             elif name in columns.key:
                 yield f"{noun} column {name} is part of the primary key, by which a record is known in the log"
+    yield from uncovered(item, columns)
+    told = (trigger.form.arguments for name in TRIGGERS if (trigger := observed.triggers.get((item.table, name))))
+    yield from dict.fromkeys(fault for one in told for fault in moved(item, columns, one))
 
 
 def _kin(item: Audited, observed: Observed, staying: Mapping[QualifiedName, str]) -> Iterator[str]:
@@ -173,6 +154,7 @@ def plan(
         plans += [plan_log(declared, observed.home, routines), plan_months(declared, observed.home)]
     plans += [_attached(item, declared, observed) for item in present]
     rest = sorted({table for table, _name in observed.triggers if table not in named | leaving})
+    plans += [_renamed(table, declared, observed) for table in rest]
     return joined([*plans, Plan(unmanaged=tuple(f"audit of {table}" for table in rest))])
 
 
@@ -204,6 +186,26 @@ def _attached(item: Audited, declared: Audit, observed: Observed) -> Plan:
     return Plan((change,), (difference,), tuple(_drift(table, differing, observed)), warnings=warnings)
 
 
+def _renamed(table: QualifiedName, declared: Audit, observed: Observed) -> Plan:
+    """Have a table that nobody declares any more write under the name that it has, and not into another's trail."""
+    there = {name: trigger for name in TRIGGERS if (trigger := observed.triggers.get((table, name)))}
+    wanted = {
+        name: replace(one.form, arguments=under_its_name(one.form.arguments, table)) for name, one in there.items()
+    }
+    differing = tuple(
+        (name, wanted[name])
+        for name, one in there.items()
+        if wanted[name] != one.form and one.form.function == declared.recorder and owner_of(one.comment) == OWNER
+    )
+    if not differing:
+        return Plan()
+    change = Change(KIND, table, table.name, "attach", LOCK, Mode.TRANSACTION, Attach(table, differing), "was renamed")
+    before = "".join(_shown(name, table, there[name].form, there[name].enabled) for name, _form in differing)
+    after = "".join(_shown(name, table, form, ALWAYS) for name, form in differing)
+    difference = Difference(f"audit of {table}", before, after)
+    return Plan((change,), (difference,), tuple(_drift(table, differing, observed)))
+
+
 def _drift(table: QualifiedName, differing: Sequence[tuple[str, TriggerForm]], observed: Observed) -> Iterator[str]:
     """Say what somebody else did to triggers of ours; other arguments are another declaration."""
     for name, form in differing:
@@ -215,6 +217,9 @@ def _drift(table: QualifiedName, differing: Sequence[tuple[str, TriggerForm]], o
             yield f"{what} does not see every change: somebody made it another one"
         elif mine and mine.enabled != ALWAYS:
             yield f"{what} fired {_ENABLED[mine.enabled]}: somebody switched it"
+        elif mine and under_its_name(mine.form.arguments, table) != mine.form.arguments:
+            former = QualifiedName(mine.form.arguments[SCHEMA], mine.form.arguments[TABLE])
+            yield f"{what} wrote under the name {former}: somebody renamed the table"
 
 
 def _shown(name: str, table: QualifiedName, form: TriggerForm, enabled: str) -> str:

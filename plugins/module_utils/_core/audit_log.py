@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -21,6 +21,7 @@ STRONG = "AccessExclusiveLock"
 NO_LOCK = "none on tables"
 # insert-only: what is written stays, for its owner too
 FORBIDDEN = frozenset({"UPDATE", "DELETE", "TRUNCATE"})
+WRITE_ALL = "pg_write_all_data"
 OWNERS = {"SCHEMA": {"USAGE", "CREATE"}, "TABLE": {"SELECT", "INSERT"}, "FUNCTION": {"EXECUTE"}}
 
 Made = Mapping[tuple[QualifiedName, str], str]
@@ -123,6 +124,14 @@ class Guarded:
 
 
 @dataclass(frozen=True)
+class Meddling:
+    """Something by which others could silence, forge or break entries, and the statement that takes it away."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Home:
     """What is there of a log, and for whom a run would make the rest."""
 
@@ -138,6 +147,8 @@ class Home:
     strangers: tuple[str, ...] = ()  # whom default privileges would let in
     crowded: bool = False  # the schema is not marked, and holds something
     made: Made = field(default_factory=dict)
+    meddling: tuple[Meddling, ...] = ()
+    masters: tuple[tuple[str, str], ...] = ()  # members of pg_read_all_data and pg_write_all_data: (role, of which)
 
 
 @dataclass(frozen=True)
@@ -196,7 +207,7 @@ def check_log(declared: Audit, home: Home, columns: Mapping[str, str]) -> tuple[
     log, name = home.log, declared.log
     if log is None:
         what = f"schema {declared.schema} was not made for a log and holds other objects: give the log one of its own"
-        return (Problem("audit_schema", what),) if home.crowded else ()
+        return (Problem("audit_schema", what),) if home.crowded else _meddled(home)
     if not log.ours:
         return (Problem("audit_schema", f"{name} is there and was not made by this module: give another schema"),)
     if not home.member:
@@ -208,7 +219,15 @@ def check_log(declared: Audit, home: Home, columns: Mapping[str, str]) -> tuple[
     if wrong:
         what = f"{name} was altered, and entries could not be written: it needs {', '.join(wrong)}"
         return (Problem("audit_schema", what),)
-    return ()
+    return _meddled(home)
+
+
+def _meddled(home: Home) -> tuple[Problem, ...]:
+    """Refuse what an entry may not pass: what it did to earlier ones is for a person to find out."""
+    return tuple(
+        Problem("audit_schema", f"{one.what} could silence, forge or break entries: {one.remedy}, and run again")
+        for one in home.meddling
+    )
 
 
 def plan_log(declared: Audit, home: Home, routines: Mapping[QualifiedName, Routine]) -> Plan:
@@ -218,7 +237,18 @@ def plan_log(declared: Audit, home: Home, routines: Mapping[QualifiedName, Routi
     plans += [_routine(declared, home, name, form) for name, form in routines.items()]
     if home.log and home.log.default is None:
         plans.append(_partition(declared.log, home, f"{declared.log.name}_default", None))
-    return joined(plans)
+    return joined([*plans, Plan(warnings=tuple(_mighty(declared, home)))])
+
+
+def _mighty(declared: Audit, home: Home) -> Iterator[str]:
+    """Name who may do more than is declared by a membership that no right on the log can take back."""
+    for role, right in home.masters:
+        may = "insert, change and delete" if right == WRITE_ALL else "read"
+        if right == WRITE_ALL or role not in (*declared.readers, home.owner):
+            yield (
+                f"{role} may {may} entries of {declared.log} as a member of {right}, whatever is revoked on the log: "
+                f"take that membership away unless it is meant"
+            )
 
 
 def plan_months(declared: Audit, home: Home) -> Plan:

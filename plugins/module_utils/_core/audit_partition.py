@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -78,6 +78,19 @@ def expired(today: date, existing: Mapping[str, Range], rule: PartitionRule) -> 
     # what ends on or before this first day of a month has been kept for all of that time
     oldest = add_months(today, -rule.retention_months)
     return tuple(name for name, (_first, end) in existing.items() if end <= oldest)
+
+
+def leap(today: date, filled: Sequence[str], table: str) -> str:
+    """Say why months that hold entries are not dropped where the one before this is empty: the clock may be years ahead.
+
+    By such a clock everything looks old at once; entries of the current month prove nothing, for it wrote them.
+    """
+    before = add_months(today, -1)
+    return (
+        f"{', '.join(filled)} would be dropped, but there is no entry of {before:%Y-%m}: is the clock ahead? It says {today} "
+        f"(UTC). No entry was dropped; that is done in the month after one with entries. If the clock is right, and nothing was "
+        f"written, drop by hand what nobody keeps (DROP TABLE {table}_…)"
+    )
 
 
 def whole_months(span: Range) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .audit import ROW_TRIGGER, ObservedTrigger
 from .audit_spec import DEFAULT_SCHEMA, TABLE
+from .audit_told import names_in
 from .names import QualifiedName, table_text
 
 Triggers = Mapping[tuple[QualifiedName, str], ObservedTrigger]
@@ -43,17 +44,13 @@ def export_audit(
 
 
 def _table(table: QualifiedName, told: Sequence[str], default_schema: str) -> dict[str, Any]:
-    """Return one table from the arguments of its trigger (see arguments() in audit.py)."""
-    mode, _key, excluded, _hidden, mask = told[:5]
+    """Return one table from the arguments of its trigger (see audit_told.py)."""
+    mode, _key, left_out, hidden, mask = told[:5]
     item: dict[str, Any] = {
         "name": table_text(table, default_schema),
         "mode": mode if mode == "full" else "",
-        "excluded_columns": _names(excluded),
+        # what is left out and not hidden is generated, and nobody declared it
+        "excluded_columns": [name for name in names_in(left_out) if name in names_in(hidden)],
         "redacted_columns": list(json.loads(mask)),
     }
     return {key: value for key, value in item.items() if value}
-
-
-def _names(array: str) -> list[str]:
-    """Return the names in the text of an SQL array, all of them quoted: JSON escapes the same two characters."""
-    return list(json.loads(f"[{array[1:-1]}]", strict=False))

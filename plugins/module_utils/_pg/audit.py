@@ -15,7 +15,7 @@ from .._core.index import KIND as INDEX_KIND
 from .._core.index_spec import Index, IndexColumn
 from .._core.names import QualifiedName, literal, quote
 from .._core.plan import Change, with_marker
-from .audit_source import ALWAYS_THERE, COLUMNS, RECORDER_ARGUMENTS, TRAIL_ARGUMENTS
+from .audit_source import ALWAYS_THERE, COLUMNS, KEYED, RECORDER_ARGUMENTS, TRAIL_ARGUMENTS
 from .index import definition
 from .ledger import forget, remember
 
@@ -30,7 +30,8 @@ def render(change: Change) -> tuple[str, ...]:
 
 def log_indexes(audit: Audit) -> tuple[Index, ...]:
     """Return the indexes of a log: by record, for its trail, and by time."""
-    by_record = tuple(IndexColumn(name=name) for name in ("schema_name", "table_name", "record", "at"))
+    start = IndexColumn(expression=KEYED)
+    by_record = (IndexColumn(name="schema_name"), IndexColumn(name="table_name"), start, IndexColumn(name="at"))
     place = "audit log"
     return (
         Index(place, audit.log, f"{audit.log.name}_record_idx", named=True, columns=by_record),
@@ -38,6 +39,11 @@ def log_indexes(audit: Audit) -> tuple[Index, ...]:
             place, audit.log, f"{audit.log.name}_at_idx", named=True, columns=(IndexColumn(name="at"),), method="brin"
         ),
     )
+
+
+def deparsed(index: Index) -> str:
+    """Return an index of a log as the server deparses it: a function's call stands in no parentheses of its own."""
+    return definition(index).replace(f"({KEYED})", KEYED)
 
 
 def _made(step: MakeLog) -> tuple[str, ...]:
@@ -62,7 +68,7 @@ def _indexed(index: Index) -> tuple[str, ...]:
     """Make an index of an empty log, where nobody has to wait for it."""
     name = QualifiedName(index.table.schema, index.name).sql
     return (
-        f"CREATE INDEX {quote(index.name)} ON {index.table.sql} {definition(index)}",
+        f"CREATE INDEX {quote(index.name)} ON {index.table.sql} {deparsed(index)}",
         f"COMMENT ON INDEX {name} IS {_PART_MARK}",
         remember(INDEX_KIND, index.table, index.name),
     )
@@ -100,7 +106,7 @@ def _routine(step: MakeRoutine) -> tuple[str, ...]:
     trigger = form.result == "trigger"
     arguments = RECORDER_ARGUMENTS if trigger else TRAIL_ARGUMENTS
     signature = f"{name}({'' if trigger else 'text, text, text'})"
-    settings = " ".join(f"SET {setting.replace('=', ' = ', 1)}" for setting in form.settings)
+    settings = " ".join(_set(setting) for setting in form.settings)
     how = f"LANGUAGE {form.language} {form.volatility} SECURITY {'DEFINER' if form.definer else 'INVOKER'} {settings}"
     told = "Writes each change into the audit log" if trigger else "Returns what happened to one record, in order"
     return (
@@ -114,6 +120,12 @@ def _routine(step: MakeRoutine) -> tuple[str, ...]:
         *(forget(KIND, step.name, version) for version in step.former),
         remember(KIND, step.name, step.version),
     )
+
+
+def _set(setting: str) -> str:
+    """Return a setting of a function as SQL; bare words would lose their capitals."""
+    name, _sign, value = setting.partition("=")
+    return f"SET {name} = {', '.join(literal(part) for part in value.split(', '))}"
 
 
 def _guarded(step: Guard) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ A scheduled job calls `maintain`. It gives way to writers: a lock that is not ha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .._core.audit_log import Home, Log, drop_change, partition_change
-from .._core.audit_partition import PartitionRule, Range, expired, plan_partitions
+from .._core.audit_partition import PartitionRule, Range, add_months, expired, leap, plan_partitions
 from .._core.audit_spec import Audit
 from .._core.errors import LockNotAcquired, PermissionDenied, StatementFailed, ViolatingRows
 from .._core.names import QualifiedName
@@ -84,11 +84,14 @@ def _maintained(connection: Any, executor: Executor, rule: PartitionRule) -> Par
     blocked = [in_the_way(name, month, count) for month, count in held.items()]
     blocked += _left_alone(log, home, rule)
     made = {part.name.name for part in log.partitions if part.ours}
+    old = [month for month in drop if month in made]
+    doubted, why = _doubted(connection, home, name, old)
+    blocked += [why] if why else []
     steps = [partition_change(name, month, span, home) for month, span in spans.items() if month not in held]
     if log.default is None:
         steps.append(partition_change(name, f"{name.name}_default", None, home))
-    steps += [drop_change(name, month) for month in drop if month in made]
-    blocked += [why for step in steps if (why := _refused(executor, step))]
+    steps += [drop_change(name, month) for month in old if month not in doubted]
+    blocked += [fault for step in steps if (fault := _refused(executor, step))]
     done = [(one.change.action, one.change.name) for one in executor.done]
     return PartitionReport(
         created=tuple(month for action, month in done if action == "partition"),
@@ -96,6 +99,20 @@ def _maintained(connection: Any, executor: Executor, rule: PartitionRule) -> Par
         default_rows=_all_rows(connection, log.default) if log.default else 0,
         blocked=tuple(blocked),
     )
+
+
+def _doubted(connection: Any, home: Home, log: QualifiedName, drop: Sequence[str]) -> tuple[Sequence[str], str]:
+    """Return the months that must not go, and why, where only the clock says that they are old."""
+    filled = [month for month in drop if _any(connection, f"SELECT FROM {QualifiedName(log.schema, month).sql}")]
+    first, end = (midnight(add_months(home.today, offset)) for offset in (-1, 0))
+    if not filled or _any(connection, f"SELECT FROM {log.sql} WHERE at >= {first} AND at < {end}"):
+        return (), ""
+    return filled, leap(home.today, filled, str(log))
+
+
+def _any(connection: Any, query: str) -> bool:
+    ((found,),) = rows(connection, f"SELECT EXISTS ({query})")
+    return bool(found)
 
 
 def _left_alone(log: Log, home: Home, rule: PartitionRule) -> Iterator[str]:

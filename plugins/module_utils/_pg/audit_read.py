@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from datetime import datetime, time
 from typing import Any
 
-from .._core.audit import ROW_TRIGGER, TRUNCATE_TRIGGER, Columns, ObservedTrigger, TriggerForm
+from .._core.audit import ROW_TRIGGER, TRUNCATE_TRIGGER, ObservedTrigger, TriggerForm
 from .._core.audit_log import KIND, OWNER, Guarded, Home, Log, Made, ObservedRoutine, Partition, Routine
 from .._core.audit_partition import Range
 from .._core.audit_spec import TABLE, Audit
+from .._core.audit_told import Columns
 from .._core.names import QualifiedName, quote
 from .._core.plan import owner_of
 from . import ledger
+from .audit_meddling import read_masters, read_meddling
 from .audit_source import RECORDER_ARGUMENTS, TRAIL_ARGUMENTS
 from .connection import rows
 from .tables import OUTSIDE
@@ -102,10 +104,20 @@ JOIN pg_catalog.pg_roles g ON g.oid = x.grantee
 WHERE m.rolname = current_user AND g.oid <> m.oid
 ORDER BY 1
 """
+# before PostgreSQL 15, a generated column itself depends on what it is computed from, and not its expression
 _COLUMNS = """
-SELECT n.nspname, t.relname,
-       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
-             WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped),
+SELECT n.nspname, t.relname, t.oid::bigint,
+       ARRAY(SELECT ARRAY[a.attname::text, a.attnum::text, a.attgenerated::text] FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
+       ARRAY(SELECT ARRAY[g.attname::text, s.attname::text] FROM pg_catalog.pg_attribute g
+             JOIN pg_catalog.pg_attrdef e ON e.adrelid = g.attrelid AND e.adnum = g.attnum
+             JOIN pg_catalog.pg_depend d
+               ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = e.oid
+               OR d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.oid AND d.objsubid = g.attnum
+             JOIN pg_catalog.pg_attribute s ON s.attrelid = t.oid AND s.attnum = d.refobjsubid AND s.attnum > 0
+             WHERE g.attrelid = t.oid AND g.attgenerated = 's' AND s.attnum <> g.attnum
+               AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid
+             ORDER BY g.attnum, s.attnum),
        ARRAY(SELECT a.attname::text FROM pg_catalog.pg_index i
              CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, place)
              JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.attnum
@@ -158,6 +170,7 @@ def read_home(connection: Any, declared: Audit) -> Home:
     if found:
         oid, _owner, member = found[0][:3]
         log = _log(connection, declared.log, found[0], made)
+    owner = log.owner if log else actor
     return Home(
         schema=bool(schema),
         marked=marked,
@@ -166,11 +179,13 @@ def read_home(connection: Any, declared: Audit) -> Home:
         guarded=_guarded(connection, declared, oid),
         today=today,
         actor=actor,
-        owner=log.owner if log else actor,
+        owner=owner,
         member=member,
         strangers=tuple(role for (role,) in rows(connection, _STRANGERS)),
         crowded=filled and not marked,
         made=made,
+        meddling=read_meddling(connection, declared.schema, oid, owner),
+        masters=read_masters(connection),
     )
 
 
@@ -232,11 +247,17 @@ def _rights(held: Sequence[Sequence[str]]) -> frozenset[tuple[str, str]]:
 
 
 def read_columns(connection: Any, tables: Sequence[QualifiedName]) -> dict[QualifiedName, Columns]:
-    """Return the columns and primary keys of these tables."""
+    """Return the columns of these tables, and what is to be known of them."""
     names = ([table.schema for table in tables], [table.name for table in tables])
     return {
-        QualifiedName(schema, table): Columns(frozenset(columns), tuple(key))
-        for schema, table, columns, key in rows(connection, _COLUMNS, names)
+        QualifiedName(schema, table): Columns(
+            numbers={name: int(number) for name, number, _generated in columns},
+            key=tuple(key),
+            oid=oid,
+            virtual=tuple(name for name, _number, generated in columns if generated == "v"),
+            computed=tuple((name, source) for name, source in computed),
+        )
+        for schema, table, oid, columns, computed, key in rows(connection, _COLUMNS, names)
     }
 
 

@@ -31,8 +31,21 @@ ALWAYS_THERE = ("at", "schema_name", "table_name", "operation", "login_user", "r
 # the name that a log's reader gives a record, and what is known of the rest
 _TRAIL = tuple(name for name in COLUMNS if name not in ("schema_name", "table_name", "record"))
 SETTINGS = ("search_path=pg_catalog, pg_temp",)
-# a caller's extra_float_digits would round floating point numbers, and changes with them
-_EXACT = (*SETTINGS, "extra_float_digits=1")
+# A value is written one way, whatever the caller's session has set: else a key would have several spellings, and a change
+# might look like none. What is set here is all that values are written by, and that any role may set.
+_EXACT = (
+    *SETTINGS,
+    "extra_float_digits=1",
+    "TimeZone=UTC",
+    "DateStyle=ISO, YMD",
+    "IntervalStyle=postgres",
+    "bytea_output=hex",
+    "lc_monetary=C",
+    "quote_all_identifiers=off",
+)
+# The index of records, as the server deparses it. An entry of a btree holds 2704 bytes, else a row with a long key could not
+# be changed any more: 500 characters are 2000 bytes at most, and two names and a moment 140.
+KEYED = '"left"(record, 500)'
 RECORDER_ARGUMENTS = ""
 TRAIL_ARGUMENTS = "schema_name text, table_name text, record text"
 
@@ -54,8 +67,8 @@ def _recorder(log: QualifiedName) -> str:
     """
     return f"""
 DECLARE
-    -- arguments: mode, primary key, columns left out, these and the redacted ones, what to show for the latter, the
-    -- settings with the application's user and role, and, of a partitioned table, schema and name
+    -- arguments: mode, primary key, columns left out, hidden ones, what to show for redacted ones, the settings with the
+    -- application's user and role, schema and name of a partitioned table, and all columns of one that hides some
     in_schema text := TG_TABLE_SCHEMA;
     in_table text := TG_TABLE_NAME;
     keys constant text[] := TG_ARGV[1];
@@ -68,6 +81,7 @@ DECLARE
     known jsonb;
     excluded text[];
     mask jsonb;
+    strange jsonb;
     same text[];
     key text;
     part text;
@@ -89,12 +103,18 @@ BEGIN
         END LOOP;
         record_key := '(' || record_key || ')';
     END IF;
-    IF TG_ARGV[3] <> '{{}}' THEN
+    IF TG_ARGV[2] <> '{{}}' OR TG_ARGV[3] <> '{{}}' THEN
         excluded := TG_ARGV[2];
         mask := TG_ARGV[4];
         IF NOT known ?& TG_ARGV[3]::text[] THEN
             -- one of the hidden columns has another name by now, and which one is not known here: no value is written
             SELECT jsonb_object_agg(name, '***'::text) INTO mask FROM jsonb_object_keys(known - excluded) AS name;
+        ELSIF TG_NARGS > 9 THEN
+            -- a column that came since, or under another name, may hold what is hidden: it is redacted, too
+            strange := known - TG_ARGV[9]::text[];
+            IF strange <> '{{}}' THEN
+                SELECT mask || jsonb_object_agg(name, '***'::text) INTO mask FROM jsonb_object_keys(strange) AS name;
+            END IF;
         END IF;
         old_row := old_row - excluded;
         new_row := new_row - excluded;
@@ -123,7 +143,7 @@ BEGIN
     IF TG_ARGV[6] <> '' THEN
         for_role := NULLIF(current_setting(TG_ARGV[6], true), '');
     END IF;
-    IF TG_NARGS > 7 THEN
+    IF TG_ARGV[7] <> '' THEN
         in_schema := TG_ARGV[7];
         in_table := TG_ARGV[8];
     END IF;
@@ -144,10 +164,11 @@ END
 def _trail(log: QualifiedName) -> str:
     """Return the body of the function that reads a record's trail; a TRUNCATE is part of every record's."""
     shown = ", ".join(f"l.{name}" for name in _TRAIL)
+    start = KEYED.replace("record", "l.record")  # what the index holds; the whole key is compared besides
     return f"""
     SELECT {shown}
     FROM {log.sql} AS l
     WHERE l.schema_name = $1 AND l.table_name = $2
-      AND (l.record = $3 OR l.record IS NULL AND l.operation = 'TRUNCATE')
+      AND ({start} = "left"($3, 500) AND l.record = $3 OR {start} IS NULL AND l.record IS NULL AND l.operation = 'TRUNCATE')
     ORDER BY l.at
 """
