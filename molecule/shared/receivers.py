@@ -22,10 +22,13 @@ from typing import Any
 
 @dataclass
 class Mailbox:
-    """An SMTP server's mails; `answer` is what it says of an address, which refuses it unless it begins with 250."""
+    """An SMTP server's mails; `answer` is what it says of an address, which refuses it unless it begins with 250. `answers`
+    are for one address, or to MAIL, RCPT and the end of the data.
+    """
 
     port: int = 0
     answer: str = "250 ok"
+    answers: dict[str, str] = field(default_factory=dict)
     senders: list[str] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
@@ -36,10 +39,13 @@ class Mailbox:
 
 @dataclass
 class Requests:
-    """An HTTP server's requests, (path, headers, body); `status` and `location` are its answer."""
+    """An HTTP server's requests, (path, headers, body); `status` and `location` are its answer, to a body of more than the
+    `largest` it is 413.
+    """
 
     port: int = 0
     status: int = 200
+    largest: int = 1_000_000
     location: str = ""
     seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
@@ -72,17 +78,17 @@ def smtp(port: int = 0) -> Iterator[Mailbox]:
                 if verb.startswith("DATA"):
                     self.say("354 go on")
                     box.raw.append(self.data())
-                    self.say("250 taken")
+                    self.say(box.answers.get("data", "250 taken"))
                 elif verb.startswith("QUIT"):
                     self.say("221 bye")
                     return
                 elif verb.startswith("RCPT"):
                     box.recipients.append(line.partition(":")[2])
-                    self.say(box.answer)
+                    self.say(box.answers.get(box.recipients[-1], box.answers.get("RCPT", box.answer)))
                 else:
                     if verb.startswith("MAIL"):
                         box.senders.append(line.partition(":")[2])
-                    self.say("250 ok")
+                    self.say(box.answers.get(verb[:4], "250 ok"))
 
         def data(self) -> bytes:
             lines = []
@@ -105,14 +111,14 @@ def web(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Requests]:
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
             requests.seen.append((self.path, dict(self.headers.items()), content))
-            self.answer()
+            self.answer(413 if len(content) > requests.largest else requests.status)
 
         def do_GET(self) -> None:
             requests.seen.append((self.path, dict(self.headers.items()), b""))
-            self.answer()
+            self.answer(requests.status)
 
-        def answer(self) -> None:
-            self.send_response(requests.status)
+        def answer(self, status: int) -> None:
+            self.send_response(status)
             if requests.location:
                 self.send_header("Location", requests.location)
             self.end_headers()

@@ -14,6 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.pgstead.ops.plugins.module_utils._core import backup_spec, job, notify_spec, scram
 from ansible_collections.pgstead.ops.plugins.module_utils._core import databases as db
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_plan import plan_agent
+from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_units import units
 from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_plan import plan_backup, secrets_text
 from ansible_collections.pgstead.ops.plugins.module_utils._core.drill_spec import plan_drills
 from ansible_collections.pgstead.ops.plugins.module_utils._core.dump_plan import plan_dumps
@@ -75,6 +76,11 @@ def schema_summary(plan: Mapping[str, Any], results: Mapping[str, Any]) -> list[
 def agent_plan(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything the agent role needs to know."""
     return plan_agent(spec).as_data()
+
+
+def agent_units(shown: str, files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return whether systemd has not read what is written (`reload`), and which units run with what was before (`restart`)."""
+    return units(shown, files)
 
 
 def agent_notifications(declared: Mapping[str, Any]) -> str:
@@ -154,6 +160,7 @@ class FilterModule:
             "schema_plan": schema_plan,
             "schema_summary": schema_summary,
             "agent_plan": agent_plan,
+            "agent_units": agent_units,
             "agent_notifications": agent_notifications,
             "dump_plan": dump_plan,
             "agent_results": agent_results,

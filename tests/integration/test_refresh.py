@@ -117,7 +117,22 @@ def test_rows_that_contradict_the_index_are_named(shop: Server) -> None:
     (why,) = found.blocked
     assert "public.doubled" in why
     assert "duplicate" in why
+    assert "SQLSTATE" in why
+    assert "Row:" not in why, "results, journal and mail are no place for rows"
     assert list(found.views) == ["public.sums"]
+
+
+def test_a_value_that_cannot_be_converted_is_not_told(shop: Server) -> None:
+    shop.run(
+        "CREATE TABLE people (born text)",
+        "CREATE MATERIALIZED VIEW ages AS SELECT born::date AS born FROM people",
+        "CREATE UNIQUE INDEX ON ages (born)",
+        "INSERT INTO people VALUES ('Alice Example')",
+        database=DATABASE,
+    )
+    (why,) = fill(shop, QualifiedName("public", "ages")).blocked
+    assert "SQLSTATE 22007" in why
+    assert "Alice" not in why
 
 
 def test_the_query_runs_as_its_owner_and_cannot_take_the_jobs_rights(shop: Server) -> None:

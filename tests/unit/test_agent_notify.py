@@ -21,7 +21,7 @@ from ansible_collections.pgstead.ops.molecule.shared.receivers import Mailbox, R
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import memory, publish
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.attempts import Attempts
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.memory import notices
-from ansible_collections.pgstead.ops.plugins.module_utils._agent.senders import mail, post
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.senders import Refused, mail, post
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.state import receivers
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config, JobConfig
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, SpecError
@@ -91,6 +91,43 @@ def test_a_mail_system_that_refuses(mailbox: Mailbox) -> None:
     with pytest.raises(HostError, match=f"127.0.0.1 port {mailbox.port} did not take it: SMTPRecipientsRefused"):
         mail(Email(("nobody",), "", "127.0.0.1", mailbox.port), NOTICE)
     assert mailbox.raw == []
+
+
+def test_who_is_refused_keeps_no_other_from_the_mail(mailbox: Mailbox) -> None:
+    mailbox.answers["<gone@example.org>"] = "550 no such user"
+    left_out = mail(Email(("gone@example.org", "dba@example.org"), "", "127.0.0.1", mailbox.port), NOTICE)
+    assert left_out == "the mail system refused gone@example.org, and took it for the others"
+    assert len(mailbox.raw) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "refused"),
+    [
+        ({"data": "554 looks like spam"}, True),
+        ({"data": "451 not now"}, False),
+        ({"MAIL": "552 too large"}, True),
+        ({"MAIL": "553 who are you"}, False),
+        ({"RCPT": "550 no such user"}, False),
+    ],
+)
+def test_a_mail_that_is_refused_and_a_way_that_is_closed(
+    answers: dict[str, str], refused: bool, mailbox: Mailbox
+) -> None:
+    mailbox.answers.update(answers)
+    with pytest.raises(HostError) as caught:
+        mail(Email(("root",), "", "127.0.0.1", mailbox.port), NOTICE)
+    assert isinstance(caught.value, Refused) is refused
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"),
+    [(400, True), (413, True), (422, True), (401, False), (403, False), (404, False), (429, False), (500, False)],
+)
+def test_a_post_that_is_refused_and_a_way_that_is_closed(status: int, refused: bool, hook: Requests) -> None:
+    hook.status = status
+    with pytest.raises(HostError) as caught:
+        post(Webhook(f"http://127.0.0.1:{hook.port}/", {}), NOTICE)
+    assert isinstance(caught.value, Refused) is refused
 
 
 def test_a_mail_system_that_is_not_there() -> None:
@@ -188,8 +225,8 @@ def config(tmp_path: Path, mailbox: Mailbox, hook: Requests, said: list[tuple[st
     return Config(user, str(tmp_path), "/", 5432, 3, jobs, str(tmp_path / "metrics"), str(secrets))
 
 
-def hear(config: Config, status: str, now: datetime = NOW) -> None:
-    entry: dict[str, Any] = {"job": "trial", "host": "db1", "status": status, "reason": "no server", "facts": {}}
+def hear(config: Config, status: str, now: datetime = NOW, reason: str = "no server") -> None:
+    entry: dict[str, Any] = {"job": "trial", "host": "db1", "status": status, "reason": reason, "facts": {}}
     entry |= {"started": "2026-01-02T03:17:00Z", "seconds": 1.5}
     attempts = Attempts()
     publish.publish(config, entry, (), now, attempts)
@@ -250,6 +287,50 @@ def test_what_was_not_taken_is_sent_by_the_next_run(
     hear(config, "ok")
     assert kinds(hook)[2:] == ["failed", "recovered"]
     assert (len(mailbox.raw), undelivered(config), notices(config)[0].undelivered) == (2, 0, ())
+
+
+def test_one_notice_that_is_refused_keeps_no_other(
+    config: Config, mailbox: Mailbox, hook: Requests, said: list[tuple[str, str]]
+) -> None:
+    hook.largest = 2000
+    hear(config, "failed", reason="x" * 2000)
+    assert (kinds(hook), undelivered(config)) == (["failed"], 1)
+    hear(config, "ok", NOW + timedelta(hours=1))
+    assert (kinds(hook), undelivered(config)) == (["failed", "failed", "recovered"], 1)
+    hear(config, "ok", NOW + timedelta(hours=25))
+    assert (kinds(hook)[3:], undelivered(config)) == (["failed"], 0)
+    assert said[-1] == ("failed", "given up, refused by webhook for too long: [pgstead] db1: trial failed")
+    hear(config, "ok", NOW + timedelta(hours=26))
+    assert (len(kinds(hook)), len(mailbox.raw)) == (4, 2)
+
+
+def test_a_mail_that_some_have_got_is_not_sent_again(
+    config: Config, mailbox: Mailbox, said: list[tuple[str, str]]
+) -> None:
+    secrets = Path(str(config.notifications))
+    told = json.loads(secrets.read_text())
+    told["email"]["to"].append("gone@example.org")
+    secrets.write_text(json.dumps(told))
+    mailbox.answers["<gone@example.org>"] = "550 no such user"
+    for _run in range(3):
+        hear(config, "failed")
+    assert (len(mailbox.raw), undelivered(config)) == (1, 0)
+    expected = (
+        "told by email: [pgstead] db1: trial failed: the mail system refused gone@example.org, and took it for the"
+    )
+    assert [(status, text.removesuffix(" others")) for status, text in said] == [("warning", expected)]
+
+
+def test_without_a_place_for_its_state_somebody_is_told_all_the_same(
+    config: Config, mailbox: Mailbox, hook: Requests, tmp_path: Path
+) -> None:
+    (tmp_path / "gone").write_text("in the way")
+    gone = Config(**{**vars(config), "state_directory": str(tmp_path / "gone")})
+    with pytest.raises(HostError, match=r"gone/notifications\.lock cannot be locked"):
+        hear(gone, "failed")
+    assert (len(mailbox.raw), kinds(hook)) == (1, ["failed"])
+    metrics = (Path(config.metrics_directory) / "pgstead_trial.prom").read_text()
+    assert 'pgstead_job_exit_code{job="trial"} 1' in metrics
 
 
 def test_a_receiver_that_never_answers_is_given_up(

@@ -21,6 +21,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.check_job import
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.memory import Memory
 from ansible_collections.pgstead.ops.plugins.module_utils._core.metrics import Metric
+from ansible_collections.pgstead.ops.plugins.module_utils._host.lock import lock
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -54,6 +55,23 @@ def test_overdue(now: str, ended: str | None, is_overdue: bool) -> None:
 @pytest.mark.parametrize(("began", "is_overdue"), [("2026-06-10 03:16", True), ("2026-06-10 03:18", False)])
 def test_nothing_was_due_before_there_was_a_schedule(began: str, is_overdue: bool) -> None:
     assert bool(job.overdue("17 3 * * *", 600, NOW, since=at(began))) is is_overdue
+
+
+AHEAD = "2036-01-01 00:00"
+
+
+@pytest.mark.parametrize(
+    ("since", "ended", "is_overdue"),
+    [
+        ("2020-01-01 00:00", AHEAD, True),
+        (AHEAD, "2026-06-09 03:18", True),
+        (AHEAD, "2026-06-10 03:18", False),
+        (AHEAD, AHEAD, False),  # nothing is known: the schedule is registered anew
+        ("2020-01-01 00:00", "2026-06-10 12:00", False),
+    ],
+)
+def test_what_a_clock_that_was_ahead_noted_is_not_believed(since: str, ended: str, is_overdue: bool) -> None:
+    assert bool(job.overdue("17 3 * * *", 600, NOW, since=at(since), ended=at(ended))) is is_overdue
 
 
 def by_the_dial(matches: Callable[[datetime], bool], begin: datetime, end: datetime) -> list[datetime]:
@@ -116,12 +134,30 @@ def test_schedules_are_registered_once_and_anew_when_they_change(config: Config)
     assert register(config, NOW + timedelta(days=1)) == []
     other = {**config.jobs, "two": replace(config.jobs["two"], schedule="18 3 * * *")}
     changed = replace(config, jobs=other)
-    assert since(changed, LONG_AGO)["two"] == LONG_AGO
+    assert since(changed, NOW, LONG_AGO)["two"] == LONG_AGO
     later = NOW + timedelta(days=2)
     assert register(changed, later) == ["two"]
-    assert since(changed, LONG_AGO) == {"one": NOW, "two": later, "check_jobs": NOW}
+    assert since(changed, later, LONG_AGO) == {"one": NOW, "two": later, "check_jobs": NOW}
     assert register(replace(config, jobs={"one": config.jobs["one"]}), later) == []
     assert set(json.loads((Path(config.state_directory) / "schedules.json").read_text())) == {"one"}
+
+
+def test_a_schedule_of_a_clock_that_was_ahead_is_registered_anew(config: Config) -> None:
+    register(config, at(AHEAD))
+    assert missed(config, NOW, LONG_AGO)["one"].endswith("it has never run since 2020-01-01T00:00:00Z")
+    assert register(config, NOW) == ["one", "two", "check_jobs"]
+    assert missed(config, NOW + timedelta(days=2), LONG_AGO)["one"].endswith(
+        "it has never run since 2026-06-10T12:00:00Z"
+    )
+
+
+def test_a_run_at_work_is_not_overdue(config: Config) -> None:
+    place = Path(config.state_directory) / "one.lock"
+    assert missed(config, NOW, LONG_AGO)["one"]
+    with lock(place):
+        found = missed(config, NOW, LONG_AGO)
+    assert (found["one"], bool(found["two"])) == ("", True)
+    assert missed(config, NOW, LONG_AGO)["one"], "the file of a lock is no lock"
 
 
 def test_what_nobody_registered_counts_from_the_configuration(config: Config) -> None:
@@ -147,7 +183,7 @@ def test_the_job_names_those_that_are_overdue(config: Config) -> None:
 
 def test_the_job_registers_what_a_playbook_did_not(config: Config) -> None:
     assert check_jobs.run(config, config.jobs["check_jobs"].settings).status == "ok"
-    assert since(config, LONG_AGO)["one"] == NOW
+    assert since(config, NOW, LONG_AGO)["one"] == NOW
 
 
 def test_a_memory_that_cannot_be_read_is_not_called_fine(config: Config) -> None:
@@ -194,6 +230,10 @@ def test_list_says_it(config: Config, path: Path, capsys: pytest.CaptureFixture[
     listed = json.loads(capsys.readouterr().out)
     judged = job.assess(listed, "1")
     assert [problem.partition(":")[0] for problem in judged["problems"]] == ["two", "check_jobs"]
+    save(Path(config.state_directory) / "one.memory", Memory(status="failed").as_data())
+    assert command.main(["list", "--config", str(path), "--json"], "1") == 0
+    standing = [item["standing"] for item in json.loads(capsys.readouterr().out)["jobs"]]
+    assert standing == ["failed", None, None]
 
 
 @pytest.mark.usefixtures("config")
@@ -213,7 +253,7 @@ def test_schedules_that_cannot_be_read_are_said(config: Config, monkeypatch: pyt
     said: list[str] = []
     monkeypatch.setattr(memory, "note", lambda _status, text: said.append(text))
     (Path(config.state_directory) / "schedules.json").write_text('{"one": {}}')
-    assert since(config, NOW)["one"] == NOW
+    assert since(config, NOW, NOW)["one"] == NOW
     assert "schedules.json cannot be used" in said[0]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Template
 
 from ansible_collections.pgstead.ops.plugins.filter.plans import FilterModule
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.jobs import JOBS as RUNNABLE
@@ -177,9 +178,24 @@ def test_timers_in_place_of_cron() -> None:
             "user": "postgres",
             "calendar": ["*-*-01 04:00:00", "Mon *-*-* 04:00:00"],
             "limit_seconds": 900,
+            "after": "postgresql.service",
         },
-        {"job": "check_jobs", "user": "postgres", "calendar": ["*-*-* *:00,15,30,45:00"], "limit_seconds": 360},
+        {
+            "job": "check_jobs",
+            "user": "postgres",
+            "calendar": ["*-*-* *:00,15,30,45:00"],
+            "limit_seconds": 360,
+            "after": "postgresql.service",
+        },
     ]
+
+
+def test_a_job_of_a_timer_comes_after_its_server_and_the_network() -> None:
+    (timer,) = [each for each in plan(backup=BACKUP, scheduler="timer")["timers"] if each["job"] == "check_archiving"]
+    text = (ROOT / "roles/agent/templates/etc/systemd/system/pgstead-job.service.j2").read_text(encoding="utf-8")
+    unit = Template(text.partition("\n")[2]).render(item=[timer]).splitlines()
+    assert "After=postgresql@17-main.service network-online.target" in unit
+    assert "Wants=network-online.target" in unit
 
 
 @pytest.mark.parametrize(

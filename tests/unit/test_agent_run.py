@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
@@ -16,8 +17,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.pgstead.ops.plugins.module_utils._agent import audit_partitions, command, memory, publish
+from ansible_collections.pgstead.ops.plugins.module_utils._agent import (
+    audit_partitions,
+    command,
+    journal,
+    memory,
+    publish,
+)
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import run as running
+from ansible_collections.pgstead.ops.plugins.module_utils._agent.attempts import Attempts
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.jobs import Job
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.run import run
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.state import keep, latest, load
@@ -102,6 +110,27 @@ def test_jobs_that_share_a_lock_run_one_at_a_time(config: Config, tmp_path: Path
     assert skipped["reason"] == expected
     assert alone["status"] == "ok"
     assert carry_out(config, lambda: Verdict("ok"), lock="backup")["status"] == "ok"
+
+
+def test_a_job_of_a_shared_lock_shows_that_it_is_at_work(
+    config: Config, tmp_path: Path, said: list[tuple[str, str]]
+) -> None:
+    def look() -> Verdict:
+        return Verdict("ok", f"{memory.held(tmp_path / 'trial.lock')} {memory.held(tmp_path / 'backup.lock')}")
+
+    assert carry_out(config, look, lock="backup")["reason"] == "True True"
+    assert not memory.held(tmp_path / "trial.lock")
+
+
+def test_a_job_that_asks_the_server_waits_for_it_within_its_deadline(
+    config: Config, said: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "await_server", lambda _config, seconds: time.sleep(seconds))
+    patient = Job(lambda _config, _settings: Verdict("ok"), asks_server=True)
+    jobs = {"trial": JobConfig("17 3 * * *", 1, {"any": 1})}
+    entry = run("trial", replace(config, jobs=jobs), "1", {"trial": patient})
+    assert "ended at its deadline of 1 s" in entry["reason"]
+    assert carry_out(config, lambda: Verdict("ok"))["status"] == "ok"
 
 
 def test_every_run_leaves_metrics(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
@@ -224,8 +253,72 @@ def test_a_job_that_is_unknown_or_not_configured(config: Config, said: list[tupl
 
 def test_a_directory_that_cannot_be_written(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
     gone = replace(config, state_directory=str(tmp_path / "gone"))
-    with pytest.raises(HostError, match=r"gone/trial\.lock cannot be locked: .*run playbook pgstead\.ops\.agent"):
+    with pytest.raises(HostError, match=r"gone/results\.lock cannot be locked: .*run playbook pgstead\.ops\.agent"):
         carry_out(gone, lambda: Verdict("ok"))
+    ((status, text),) = said
+    assert (status, "gone/trial.lock cannot be locked" in text) == ("failed", True)
+    metrics = (tmp_path / "metrics" / "pgstead_trial.prom").read_text()
+    assert 'pgstead_job_exit_code{job="trial"} 1' in metrics
+
+
+def test_a_run_that_cannot_even_begin_is_on_record(
+    config: Config, tmp_path: Path, said: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> int:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(os, "fork", full)
+    entry = carry_out(config, lambda: Verdict("ok"))
+    assert (entry["status"], entry["reason"]) == ("failed", "no process could be started: Cannot allocate memory")
+    assert json.loads((tmp_path / "trial.json").read_text()) == entry
+
+
+def test_an_error_outside_the_work_is_on_record(
+    config: Config, tmp_path: Path, said: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "within", lambda _seconds, _work: {}["none"])
+    entry = carry_out(config, lambda: Verdict("ok"))
+    assert (entry["status"], "KeyError: 'none'" in entry["reason"]) == ("failed", True)
+    assert json.loads((tmp_path / "trial.json").read_text()) == entry
+
+
+@pytest.mark.parametrize("text", ["/etc/caf\udce9.conf", "a\0b"])
+def test_a_reason_of_any_characters_is_on_record(
+    text: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "become", lambda _name: None)
+    entry = carry_out(config, lambda: Verdict("failed", text))
+    assert json.loads((tmp_path / "trial.json").read_text()) == entry
+
+
+def test_the_journal_takes_any_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(journal.syslog, "syslog", lambda _level, line: lines.append(line))
+    journal.note("failed", "caf\udce9\0\nÜ")
+    assert lines == ["caf\\udce9", "Ü"]
+
+
+def test_a_history_that_is_no_text_spoils_no_run(config: Config, tmp_path: Path, said: list[tuple[str, str]]) -> None:
+    (tmp_path / "trial.jsonl").write_bytes(b'{"reason": "before"}\n\xff\n')
+    entry = carry_out(config, lambda: Verdict("ok"))
+    first, _spoilt, last = (tmp_path / "trial.jsonl").read_text().splitlines()
+    assert (json.loads(first), json.loads(last)) == ({"reason": "before"}, entry)
+
+
+def test_steps_are_taken_whatever_became_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[str] = []
+    monkeypatch.setattr(journal, "note", lambda _status, text: noted.append(text))
+    attempts, taken = Attempts(), []
+
+    def fall() -> None:
+        raise ValueError("in the way\nDETAIL:  Row: (1,Alice)")
+
+    for each in (fall, lambda: taken.append("second")):
+        with attempts.step():
+            each()
+    with pytest.raises(HostError, match=r"^an error in pgstead itself: ValueError: in the way; journalctl"):
+        attempts.end()
+    assert (taken, "Traceback" in noted[0]) == (["second"], True)
 
 
 def test_a_link_in_place_of_a_lock_is_not_followed(config: Config, tmp_path: Path) -> None:
@@ -298,6 +391,17 @@ def test_the_exit_code_says_the_status(
     assert json.loads(capsys.readouterr().out)["status"] == status
     assert call("run", "audit_partitions", "--config", str(path)) == code
     assert capsys.readouterr().out.startswith(f"audit_partitions: {status} after ")
+
+
+def test_an_error_of_the_command_itself_is_in_the_journal(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noted: list[tuple[str, str]] = []
+    monkeypatch.setattr(journal, "note", lambda status, text: noted.append((status, text)))
+    monkeypatch.setattr(command, "run", lambda *_told: {}["none"])
+    assert call("run", "audit_partitions", "--config", str(path)) == 1
+    assert capsys.readouterr().err.startswith("pgstead: an error in pgstead itself: KeyError: 'none'")
+    assert (noted[0][0], "Traceback" in noted[0][1]) == ("failed", True)
 
 
 def test_list_shows_what_ran_and_what_did_not(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,7 +120,7 @@ def test_age(seconds: float, expected: str) -> None:
 
 def listed(*items: dict[str, Any], version: str = "1") -> dict[str, Any]:
     base = {"job": "j", "schedule": "17 3 * * *", "deadline_seconds": 600}
-    base |= {"age_seconds": None, "last": None, "unreadable": "", "overdue": ""}
+    base |= {"age_seconds": None, "last": None, "unreadable": "", "overdue": "", "standing": None}
     jobs = [base | item for item in items]
     return {"version": version, "host": "db1", "jobs": jobs, "undelivered": []}
 
@@ -154,6 +154,27 @@ def test_what_is_overdue_and_what_nobody_was_told_stand_out() -> None:
         *["j: was due at 3"] * 3,
         "undelivered: j failed, by email: refused",
     ]
+
+
+@pytest.mark.parametrize(
+    ("standing", "shown", "problems"),
+    [
+        ("failed", "skipped (failed before)", ["j: it failed before its latest run, which was skipped: process 7 is"]),
+        ("warning", "skipped (warning before)", []),
+        ("ok", "skipped", []),
+        (None, "skipped", []),
+    ],
+)
+def test_a_skipped_run_hides_no_failure(standing: str | None, shown: str, problems: list[str]) -> None:
+    judged = job.assess(listed(SKIPPED | {"standing": standing}), "1")
+    assert [problem[: len(problems[0])] for problem in judged["problems"]] == problems
+    assert f"  {shown}  " in judged["lines"][1]
+
+
+def test_a_reason_that_is_no_text_becomes_one() -> None:
+    reason = result(verdict=Verdict("failed", "/etc/caf\udce9.conf"))["reason"]
+    assert reason == "/etc/caf\\udce9.conf"
+    assert result(verdict=Verdict("failed", "größer"))["reason"] == "größer"
 
 
 def test_without_jobs_it_says_so() -> None:

@@ -17,6 +17,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.notify import (
     State,
     Trouble,
     body,
+    hopeless,
     noticed,
     only,
     state,
@@ -59,6 +60,12 @@ def kinds(known: State) -> list[str]:
         (trouble(), True, (trouble(), "")),
         (trouble(told="2026-01-01T12:00:01Z"), True, (trouble(told="2026-01-01T12:00:01Z"), "")),
         (trouble(told="2026-01-01T12:00:00Z"), True, (trouble(told="2026-01-02T12:00:00Z"), "reminder")),
+        (trouble(told="2036-01-01T00:00:00Z"), True, (trouble(told="2026-01-02T12:00:00Z"), "reminder")),
+        (
+            trouble("2036-01-01T00:00:00Z", "2036-01-01T00:00:00Z"),
+            True,
+            (trouble("2026-01-02T12:00:00Z", "2026-01-02T12:00:00Z"), "reminder"),
+        ),
         (trouble(), False, (None, "recovered")),
     ],
 )
@@ -155,6 +162,19 @@ def test_a_notice_waits_until_it_has_gone_every_way() -> None:
     assert [each.job for each in done.waiting] == ["other"]
 
 
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-01-02T12:00:00Z", False),
+        ("2026-01-01T12:00:01Z", False),
+        ("2026-01-01T12:00:00Z", True),
+        ("2036-01-01T00:00:00Z", True),
+    ],
+)
+def test_one_that_is_refused_is_given_up_after_a_day(at: str, expected: bool) -> None:
+    assert hopeless(notice(at=at), NOW) is expected
+
+
 def test_a_way_that_is_gone_is_not_waited_for() -> None:
     known = State({}, (notice(left=("webhook",)), notice(job="other")))
     assert [(each.job, each.left) for each in only(known, ["email"]).waiting] == [("other", ("email",))]
@@ -173,6 +193,7 @@ def test_the_state_survives_the_disk() -> None:
         {"troubles": {"a": {"since": "then", "told": "now"}}, "waiting": [], "error": ""},
         {"troubles": {}, "waiting": [{"kind": "failed"}], "error": ""},
         {"troubles": {}, "waiting": [vars(notice()) | {"kind": "other"}], "error": ""},
+        {"troubles": {}, "waiting": [vars(notice()) | {"at": "then"}], "error": ""},
     ],
 )
 def test_what_is_no_state(raw: dict[str, Any]) -> None:

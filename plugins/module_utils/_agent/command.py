@@ -20,8 +20,8 @@ from .._core.agent_config import Config
 from .._core.errors import PgsteadError, SpecError
 from . import heartbeat
 from .clock import now
-from .journal import note
-from .memory import missed, notices, register
+from .journal import note, unexpected
+from .memory import missed, notices, register, remembered
 from .run import become, run
 from .state import latest, load
 
@@ -33,22 +33,29 @@ def main(argv: Sequence[str], version: str) -> int:
     """Carry a command line out and return the exit code; `version` is the archive's."""
     told = _parser().parse_args(argv)
     try:
-        if told.verb == "version":
-            return _show(told.json, {"version": version}, [version])
-        config = load(told.config)
-        if told.verb == "list":
-            configured = datetime.fromtimestamp(told.config.stat().st_mtime, UTC)
-            listed = overview(config, version, now(), configured)
-            return _show(told.json, listed, job.overview(listed))
-        if told.verb == "register":
-            become(config.user)
-            names = register(config, now())
-            return _show(told.json, {"registered": names}, [f"{name}: its schedule is new" for name in names])
-        if told.verb == "heartbeat":
-            heartbeat.run(config)
-        entry = run(told.job, config, version)
+        return _carry_out(told, version)
     except PgsteadError as error:
         return _refuse(told, error)
+    except Exception as error:  # noqa: BLE001 - from cron, nobody would see the traceback
+        sys.stderr.write(f"pgstead: {unexpected(error)}\n")
+        return job.EXIT_CODES["failed"]
+
+
+def _carry_out(told: argparse.Namespace, version: str) -> int:
+    if told.verb == "version":
+        return _show(told.json, {"version": version}, [version])
+    config = load(told.config)
+    if told.verb == "list":
+        configured = datetime.fromtimestamp(told.config.stat().st_mtime, UTC)
+        listed = overview(config, version, now(), configured)
+        return _show(told.json, listed, job.overview(listed))
+    if told.verb == "register":
+        become(config.user)
+        names = register(config, now())
+        return _show(told.json, {"registered": names}, [f"{name}: its schedule is new" for name in names])
+    if told.verb == "heartbeat":
+        heartbeat.run(config)
+    entry = run(told.job, config, version)
     _show(told.json, entry, [job.sentence(entry)])
     return job.EXIT_CODES[entry["status"]]
 
@@ -92,6 +99,7 @@ def overview(config: Config, version: str, moment: datetime, configured: datetim
                 "last": last,
                 "unreadable": unreadable,
                 "overdue": overdue[name],
+                "standing": remembered(config, name)[0].status,
             }
         )
     undelivered = [*([unknown] if unknown else []), *waiting.undelivered]

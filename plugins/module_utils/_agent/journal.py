@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import syslog
+import traceback
 from collections.abc import Mapping
 
 _LEVELS: Mapping[str, int] = {
@@ -16,7 +17,14 @@ _LEVELS: Mapping[str, int] = {
 
 
 def note(status: str, text: str) -> None:
-    """Write each line of a text, with the level of a job's status."""
+    """Write each line of a text, with the level of a job's status; whatever is in it, it is written."""
     syslog.openlog("pgstead", syslog.LOG_PID, syslog.LOG_DAEMON)
-    for line in text.splitlines():
+    for line in text.replace("\0", "").encode(errors="backslashreplace").decode().splitlines():
         syslog.syslog(_LEVELS[status], line)
+
+
+def unexpected(error: Exception) -> str:
+    """Return words for an error that nobody foresaw; the journal has it whole."""
+    note("failed", "".join(traceback.format_exception(error)))
+    said = next(iter(str(error).splitlines()), "")  # the driver's further lines quote rows
+    return f"an error in pgstead itself: {type(error).__name__}: {said}; journalctl -t pgstead"

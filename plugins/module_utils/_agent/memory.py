@@ -25,6 +25,7 @@ from .attempts import Attempts
 from .journal import note
 
 NOTICES, SCHEDULES = "notifications.json", "schedules.json"
+_LOCKS = Path("/proc/locks")
 Known = TypeVar("Known")
 
 
@@ -53,9 +54,9 @@ def recall(path: Path, read: Callable[[Mapping[str, Any]], Known], nothing: Know
 
 
 def remember(config: Config, entry: Mapping[str, Any], metrics: tuple[Metric, ...], attempts: Attempts) -> Memory:
-    """Add a result to what is known of its job, and return all of it, kept or not. Raises HostError."""
+    """Add a result to what is known of its job, and return all of it, kept or not."""
     path = _path(config, str(entry["job"]))
-    with lock(path.with_name("results.lock"), wait=True):
+    with attempts.locked(path.with_name("results.lock")):
         before, unreadable = recall(path, core.memory, Memory())
         if unreadable:
             note("warning", unreadable)
@@ -78,7 +79,7 @@ def register(config: Config, now: datetime) -> list[str]:
     with lock(path.with_name("results.lock"), wait=True):
         known = _schedules(path)
         after = {
-            name: known.get(name, {}) if _holds(known, name, job.schedule) else _scheduled(job.schedule, now)
+            name: known.get(name, {}) if _holds(known, name, job.schedule, now) else _scheduled(job.schedule, now)
             for name, job in config.jobs.items()
         }
         if after != known:
@@ -86,25 +87,46 @@ def register(config: Config, now: datetime) -> list[str]:
     return [name for name, each in after.items() if known.get(name) != each]
 
 
-def since(config: Config, configured: datetime) -> dict[str, datetime]:
+def since(config: Config, now: datetime, configured: datetime) -> dict[str, datetime]:
     """Return since when each job has its schedule; `configured` is when the configuration was written, the earliest that
     is certain of a job which nobody has registered.
     """
     known = _schedules(Path(config.state_directory) / SCHEDULES)
     return {
-        name: moment(known[name]["since"]) if _holds(known, name, job.schedule) else configured
+        name: moment(known[name]["since"]) if _holds(known, name, job.schedule, now) else configured
         for name, job in config.jobs.items()
     }
 
 
 def missed(config: Config, now: datetime, configured: datetime) -> dict[str, str]:
     """Return of each job why it is overdue, or nothing; `now` is in the host's zone, `configured` as in `since`."""
-    scheduled, found = since(config, configured), {}
+    scheduled, found = since(config, now, configured), {}
     for name, job in config.jobs.items():
-        known, unreadable = recall(_path(config, name), core.memory, Memory())
+        known, unreadable = remembered(config, name)
         words = overdue(job.schedule, job.deadline_seconds, now, since=scheduled[name], ended=known.ended)
-        found[name] = unreadable or words
+        at_work = words and held(own_lock(Path(config.state_directory), name))
+        found[name] = unreadable or ("" if at_work else words)
     return found
+
+
+def remembered(config: Config, name: str) -> tuple[Memory, str]:
+    """Return what is remembered of a job, and why that is nothing where that is no matter of course."""
+    return recall(_path(config, name), core.memory, Memory())
+
+
+def own_lock(directory: Path, name: str) -> Path:
+    """Return the lock that a job holds while it is at work, whichever others it shares."""
+    return directory / f"{name}.lock"
+
+
+def held(path: Path) -> bool:
+    """Say whether a process holds a lock, without touching it: whoever tried it would keep a job from it meanwhile."""
+    try:
+        holder, inode = path.read_text(encoding="utf-8").strip(), path.stat().st_ino
+        lines = _LOCKS.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return False
+    return any(line.split()[1:2] == ["FLOCK"] and f" {holder} " in line and f":{inode} " in line for line in lines)
 
 
 def _path(config: Config, name: str) -> Path:
@@ -125,8 +147,9 @@ def _schedules(path: Path) -> dict[str, dict[str, str]]:
     return known
 
 
-def _holds(known: Mapping[str, Mapping[str, str]], name: str, schedule: str) -> bool:
-    return name in known and known[name]["schedule"] == schedule
+def _holds(known: Mapping[str, Mapping[str, str]], name: str, schedule: str, now: datetime) -> bool:
+    """Say whether a schedule is known; what was noted by a clock that was ahead is not."""
+    return name in known and known[name]["schedule"] == schedule and moment(known[name]["since"]) <= now
 
 
 def _scheduled(schedule: str, now: datetime) -> dict[str, str]:

@@ -19,11 +19,10 @@ from .._core.memory import measured
 from .._core.metrics import Metric, exposition, undelivered
 from .._core.notify import Notice, State
 from .._core.notify_spec import Policy
-from .._host.lock import lock
 from .attempts import Attempts
 from .journal import note
 from .memory import NOTICES, place, recall, remember, save
-from .senders import mail, post
+from .senders import Refused, mail, post
 from .state import receivers
 from .supervise import within
 
@@ -44,12 +43,14 @@ def publish(
 
 
 def tell(config: Config, entry: Mapping[str, Any], now: datetime, attempts: Attempts) -> State:
-    """Send what a result is worth, and what waits from earlier runs; return what still waits. Raises HostError."""
+    """Send what a result is worth, and what waits from earlier runs; return what still waits. A state that cannot be locked,
+    read or written keeps nobody from being told.
+    """
     if config.notifications is None:
         return State()
     path = Path(config.state_directory) / NOTICES
     # one after another: two runs that end together must not both send what waits
-    with lock(path.with_suffix(".lock"), wait=True):
+    with attempts.locked(path.with_suffix(".lock")):
         known, unreadable = recall(path, notify.state, State())
         if unreadable:
             note("failed", unreadable)
@@ -62,7 +63,7 @@ def tell(config: Config, entry: Mapping[str, Any], now: datetime, attempts: Atte
             after = _noticed(config, known, entry, now, policy)
             with attempts.step():
                 save(path, after.as_data())  # whatever becomes of this process, it is not forgotten
-            after = _deliver(after, policy)
+            after = _deliver(after, policy, now)
         with attempts.step():
             save(path, after.as_data())
     return after
@@ -85,23 +86,38 @@ def _noticed(config: Config, known: State, entry: Mapping[str, Any], now: dateti
     return after
 
 
-def _deliver(known: State, policy: Policy) -> State:
-    """Try everything that waits, the oldest first; a way that fails once is left until the next run."""
+def _deliver(known: State, policy: Policy, now: datetime) -> State:
+    """Try everything that waits, the oldest first. A way that fails is left until the next run; one notice that is refused
+    keeps no other from its turn, and is given up in the end.
+    """
     for way in policy.ways:
         for notice in known.waiting:
             if way not in notice.left:
                 continue
             found = within(DELIVERY_SECONDS, partial(_send, policy, way, notice))
-            known = notify.without(known, notice, way, found.reason)
-            if found.status != "ok":
+            if found.status == "warning":
+                note("warning", f"told by {way}: {notify.title(notice)}: {found.reason}")
+            elif found.status != "ok":
                 note("failed", f"not told by {way}: {notify.title(notice)}: {found.reason}")
+            refused = bool(found.facts.get("refused"))
+            given_up = refused and notify.hopeless(notice, now)
+            if given_up:
+                note("failed", f"given up, refused by {way} for too long: {notify.title(notice)}")
+            stays = found.status == "failed" and not given_up
+            known = notify.without(known, notice, way, found.reason if stays else "")
+            if stays and not refused:
                 break
     return known
 
 
 def _send(policy: Policy, way: str, notice: Notice) -> Verdict:
-    if way == "email" and policy.email is not None:
-        mail(policy.email, notice)
-    elif way == "webhook" and policy.webhook is not None:
-        post(policy.webhook, notice)
-    return Verdict("ok")
+    """Send a notice; a warning is one that not all have got, `refused` of a failure that the way itself is sound."""
+    left_out = ""
+    try:
+        if way == "email" and policy.email is not None:
+            left_out = mail(policy.email, notice)
+        elif way == "webhook" and policy.webhook is not None:
+            post(policy.webhook, notice)
+    except Refused as error:
+        return Verdict("failed", str(error), {"refused": True})
+    return Verdict("warning", left_out) if left_out else Verdict("ok")

@@ -9,6 +9,7 @@ import pwd
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +23,11 @@ from .._host.lock import lock
 from .attempts import Attempts
 from .jobs import JOBS, Job
 from .journal import note
+from .memory import own_lock
 from .publish import publish
+from .server import await_server
 from .state import keep
-from .supervise import within
+from .supervise import judged, within
 
 CLEANING_SECONDS = 300
 
@@ -38,7 +41,8 @@ def run(name: str, config: Config, version: str, jobs: Mapping[str, Job] = JOBS)
         raise SpecError([Problem(name, what)])
     become(config.user)
     started, since = datetime.now(UTC), time.monotonic()
-    found = _alone(name, config, config.jobs[name], jobs[name])
+    # whatever keeps the work from its beginning, it is a failed run, of which somebody is told
+    found = judged(lambda: _alone(name, config, config.jobs[name], jobs[name]))
     entry = job.result(
         name,
         found,
@@ -58,13 +62,24 @@ def run(name: str, config: Config, version: str, jobs: Mapping[str, Job] = JOBS)
 
 def _alone(name: str, config: Config, settings: JobConfig, known: Job) -> Verdict:
     """Do the work unless another run of it, or of a job with the same lock, is under way."""
-    path = Path(config.state_directory) / f"{known.lock or name}.lock"
-    with lock(path) as holder:
-        if holder is not None:
-            what = f"a job that excludes it ({known.lock})" if known.lock else "it"
-            return Verdict("skipped", f"process {holder} is running {what} (it holds {path})")
-        found = within(settings.deadline_seconds, lambda: known.work(config, settings.settings))
+    directory = Path(config.state_directory)
+    with ExitStack() as held:
+        # its own first, by which others see that it is at work (memory.missed)
+        for path, what in (
+            (own_lock(directory, name), "it"),
+            *([(directory / f"{known.lock}.lock", f"a job that excludes it ({known.lock})")] if known.lock else []),
+        ):
+            holder = held.enter_context(lock(path))
+            if holder is not None:
+                return Verdict("skipped", f"process {holder} is running {what} (it holds {path})")
+        found = within(settings.deadline_seconds, lambda: _work(config, settings, known))
         return found if known.afterwards is None else _cleaned(found, known.afterwards, config, settings)
+
+
+def _work(config: Config, settings: JobConfig, known: Job) -> Verdict:
+    if known.asks_server:
+        await_server(config, settings.deadline_seconds)
+    return known.work(config, settings.settings)
 
 
 def _cleaned(

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 pgstead contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Notices on their way: mail through the host's mail system, and a POST to a webhook. Errors never repeat an address."""
+"""Notices on their way: mail through the host's mail system, and a POST to a webhook. Errors never repeat where to."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ from .._core.notify import Notice
 from .._core.notify_spec import Email, Webhook
 
 PATIENCE_SECONDS = 10  # for each answer; the whole attempt is bounded by its caller
+# Client errors that every notice would meet: who we are, where it goes, and when. The others are about the one notice.
+_OF_THE_WAY = frozenset({401, 403, 404, 405, 407, 408, 410, 421, 423, 425, 426, 429})
+_TOO_LARGE = 552  # a mail system may say it before it has seen more than the size
 
 
-def mail(settings: Email, notice: Notice) -> None:
-    """Hand a notice to the mail system. Raises HostError."""
+class Refused(HostError):
+    """The receiver works, and does not take this one notice."""
+
+
+def mail(settings: Email, notice: Notice) -> str:
+    """Hand a notice to the mail system; return a sentence about those who do not get it, if any. Raises HostError, Refused."""
     message = EmailMessage(policy=SMTP)
     message["Subject"] = notify.title(notice)
     message["From"] = settings.sender or f"pgstead@{notice.host}"
@@ -34,13 +41,21 @@ def mail(settings: Email, notice: Notice) -> None:
             refused = server.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
         where = f"{settings.smtp_host} port {settings.smtp_port}"
-        raise HostError(f"the mail system at {where} did not take it: {_words(error)}") from error
-    if refused:
-        raise HostError(f"the mail system refused {len(refused)} of {len(settings.to)} addresses: see its log")
+        kind = Refused if _of_the_mail(error) else HostError
+        raise kind(f"the mail system at {where} did not take it: {_words(error)}") from error
+    # the others have it: to send it again would reach them again
+    return f"the mail system refused {', '.join(refused)}, and took it for the others" if refused else ""
+
+
+def _of_the_mail(error: Exception) -> bool:
+    """Say whether a mail system refuses this mail for good, and not the sender, the receivers or any mail for now."""
+    if isinstance(error, smtplib.SMTPDataError):
+        return error.smtp_code >= 500
+    return isinstance(error, smtplib.SMTPSenderRefused) and error.smtp_code == _TOO_LARGE
 
 
 def post(settings: Webhook, notice: Notice) -> None:
-    """Post a notice as JSON. Redirections are not followed: they would carry headers elsewhere. Raises HostError."""
+    """Post a notice as JSON. Redirections are not followed: they would carry headers elsewhere. Raises HostError, Refused."""
     headers = {**settings.headers, "Content-Type": "application/json; charset=utf-8"}
     data = json.dumps(notify.body(notice), default=str).encode()
     https = urllib.request.HTTPSHandler(context=ssl.create_default_context())
@@ -52,7 +67,9 @@ def post(settings: Webhook, notice: Notice) -> None:
     except urllib.error.HTTPError as error:
         with error:
             elsewhere = ", a redirection, which is not followed" if error.code in range(300, 400) else ""
-            raise HostError(f"the webhook answered with status {error.code}{elsewhere}") from None
+            of_the_notice = error.code in range(400, 500) and error.code not in _OF_THE_WAY
+            kind = Refused if of_the_notice else HostError
+            raise kind(f"the webhook answered with status {error.code}{elsewhere}") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise HostError(f"the webhook could not be reached: {_words(error)}") from None
 

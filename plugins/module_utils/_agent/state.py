@@ -66,7 +66,8 @@ def keep(directory: Path, entry: Mapping[str, Any], most: int) -> None:
     try:
         # a skipped run and the one that it found running may end in the same moment
         with lock(directory / "results.lock", wait=True):
-            before = past.read_text(encoding="utf-8") if past.exists() else ""
+            # a byte that is no UTF-8 spoils one line of the past, and no run
+            before = past.read_text(encoding="utf-8", errors="replace") if past.exists() else ""
             write(Wanted(past, job.history(before, entry, most), owner, group))
             write(Wanted(newest, json.dumps(entry, indent=2, sort_keys=True) + "\n", owner, group))
     except OSError as error:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import signal
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
@@ -19,7 +18,7 @@ from typing import NoReturn
 from .._core import job
 from .._core.errors import PgsteadError
 from .._core.job import Verdict
-from .journal import note
+from .journal import unexpected
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -31,8 +30,11 @@ class Stopped(BaseException):
 def within(seconds: float, work: Callable[[], Verdict]) -> Verdict:
     """Do the work in a child, and return its verdict, or what became of the child instead."""
     with _requests_held_back():
-        reading, writing = os.pipe()
-        child = os.fork()
+        try:
+            reading, writing = os.pipe()
+            child = os.fork()
+        except OSError as error:
+            return Verdict("failed", f"no process could be started: {error.strerror}")
         if child == 0:
             _carry_out(seconds, work, writing)
         os.close(writing)
@@ -68,19 +70,19 @@ def _carry_out(seconds: float, work: Callable[[], Verdict], writing: int) -> NoR
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         with os.fdopen(writing, "w", encoding="utf-8") as stream:
-            stream.write(_verdict(work).as_json())
+            stream.write(judged(work).as_json())
     finally:
         os._exit(0)
 
 
-def _verdict(work: Callable[[], Verdict]) -> Verdict:
+def judged(work: Callable[[], Verdict]) -> Verdict:
+    """Return the verdict of the work, or a failure that says what kept it from one."""
     try:
         return work()
     except PgsteadError as error:
         return Verdict("failed", str(error))
     except Exception as error:  # noqa: BLE001 - nobody above could say more of it; the journal has it whole
-        note("failed", traceback.format_exc())
-        return Verdict("failed", f"an error in pgstead itself: {type(error).__name__}: {error}; journalctl -t pgstead")
+        return Verdict("failed", unexpected(error))
 
 
 def _kill(group: int) -> None:

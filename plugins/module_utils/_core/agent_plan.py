@@ -140,7 +140,7 @@ def plan_agent(spec: Mapping[str, Any]) -> AgentPlan:
             for name, job in jobs.items()
             if name not in by_timer
         ),
-        tuple(_timer(name, jobs[name]) for name in jobs if name in by_timer),
+        tuple(_timer(name, jobs[name], spec.get("backup") or {}) for name in jobs if name in by_timer),
         heartbeat,
         tuple(name for name in JOBS if name not in jobs),
         _leftovers(config, by_timer, beats=heartbeat is not None),
@@ -177,18 +177,24 @@ def _scheduler(spec: Mapping[str, Any], name: str) -> Any:
     return spec["backup_scheduler" if name.startswith("backup_") else "scheduler"]
 
 
-def _timer(name: str, job: Mapping[str, Any]) -> dict[str, Any]:
+def _timer(name: str, job: Mapping[str, Any], backup: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the units of a job are made of; systemd is there for a command that does not keep its own deadline."""
     limit = job["deadline_seconds"] + int(GRACE.total_seconds())
-    return {"job": name, "user": USER, "calendar": list(on_calendar(job["schedule"])), "limit_seconds": limit}
+    calendar = list(on_calendar(job["schedule"]))
+    return {"job": name, "user": USER, "calendar": calendar, "limit_seconds": limit, "after": _server(backup)}
+
+
+def _server(backup: Mapping[str, Any]) -> str:
+    """Return the unit of the server; where its cluster is not known, the one that comes after all of them."""
+    known = backup.get("version") and backup.get("cluster_name")
+    return f"postgresql@{backup['version']}-{backup['cluster_name']}.service" if known else "postgresql.service"
 
 
 def _heartbeat(backup: Mapping[str, Any]) -> dict[str, str] | None:
     """Return what the unit of the heartbeat is made of; none where nothing could be restored."""
     if not backup.get("repositories"):
         return None
-    cluster = f"postgresql@{backup['version']}-{backup['cluster_name']}.service"
-    return {"name": HEARTBEAT, "user": USER, "after": cluster}
+    return {"name": HEARTBEAT, "user": USER, "after": _server(backup)}
 
 
 def _leftovers(config: Mapping[str, Any], by_timer: Collection[str], *, beats: bool) -> dict[str, list[str]]:

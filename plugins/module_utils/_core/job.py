@@ -82,7 +82,9 @@ def _failure(facts: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def result(job: str, found: Verdict, *, host: str, started: str, seconds: float, version: str) -> dict[str, Any]:
-    """Return the job-result. `started` is UTC, ISO 8601."""
+    """Return the job-result. `started` is UTC, ISO 8601. What is no text of any language is written so that it is one: the
+    journal and mail would not take a name of a file that is no UTF-8.
+    """
     return {
         "schema": SCHEMA,
         "job": job,
@@ -90,7 +92,7 @@ def result(job: str, found: Verdict, *, host: str, started: str, seconds: float,
         "started": started,
         "seconds": round(seconds, 3),
         "status": found.status,
-        "reason": found.reason,
+        "reason": found.reason.encode(errors="backslashreplace").decode(),
         "facts": dict(found.facts),
         "evidence": found.evidence,
         "version": version,
@@ -123,9 +125,14 @@ def overdue(
 
     A run is missed once its deadline and GRACE are over and none has been at work at or after the due time: `ended` is
     the end of the last run that was not skipped. Before `since`, when the schedule was first there, nothing was due.
-    `now` is in the host's zone (cron.latest).
+    `now` is in the host's zone (cron.latest). A time to come was noted by a clock that was ahead, and is worth nothing.
     """
     # in UTC: across a change of clocks, Python takes a difference of local times for one of the dial
+    latest_known = now.astimezone(UTC) + TOLERANCE
+    if ended is not None and ended > latest_known:
+        ended = None
+    if since > latest_known:
+        since = ended or now
     before = now.astimezone(UTC) - timedelta(seconds=deadline_seconds) - GRACE
     due = latest(schedule, before.astimezone(now.tzinfo))
     if due < since or (ended is not None and ended + TOLERANCE >= due):
@@ -148,6 +155,7 @@ def age(seconds: float) -> str:
     return f"{max(0, int(seconds))} s"
 
 
+_FINE = (None, "ok")
 HEADINGS = ("job", "schedule", "last", "age", "seconds", "reason")
 
 
@@ -167,7 +175,9 @@ def _row(item: Mapping[str, Any]) -> tuple[str, ...]:
         words = "; ".join(filter(None, (missed, item["unreadable"])))
         return (item["job"], item["schedule"], "never", "-", "-", words)
     words = "; ".join(filter(None, (missed, " ".join(str(last["reason"]).split()))))
-    return (item["job"], item["schedule"], last["status"], age(item["age_seconds"]), str(last["seconds"]), words)
+    hidden = f" ({item['standing']} before)" if last["status"] == "skipped" and item["standing"] not in _FINE else ""
+    status = f"{last['status']}{hidden}"
+    return (item["job"], item["schedule"], status, age(item["age_seconds"]), str(last["seconds"]), words)
 
 
 def skew(controller: str, host: str) -> str:
@@ -185,11 +195,17 @@ def assess(listed: Mapping[str, Any], controller: str) -> dict[str, list[str]]:
     different = skew(controller, str(listed.get("version")))
     if different:
         return {"lines": [], "problems": [different]}
-    failed = [
-        f"{item['job']}: {item['unreadable'] or item['last']['reason']}"
-        for item in listed["jobs"]
-        if item["unreadable"] or (item["last"] and item["last"]["status"] == "failed")
-    ]
+    failed = [f"{item['job']}: {words}" for item in listed["jobs"] if (words := _failed(item))]
     missed = [f"{item['job']}: {item['overdue']}" for item in listed["jobs"] if item["overdue"]]
     unheard = [f"undelivered: {each}" for each in listed["undelivered"]]
     return {"lines": overview(listed), "problems": [*failed, *missed, *unheard]}
+
+
+def _failed(item: Mapping[str, Any]) -> str:
+    """Say why a job stands as failed, or return nothing; a skipped run mends nothing that failed before it."""
+    last = item["last"]
+    if item["unreadable"] or not last:
+        return str(item["unreadable"])
+    if last["status"] == "skipped" and item["standing"] == "failed":
+        return f"it failed before its latest run, which was skipped: {last['reason']}"
+    return str(last["reason"]) if last["status"] == "failed" else ""

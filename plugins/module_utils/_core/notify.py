@@ -12,6 +12,7 @@ from typing import Any
 from .job import moment, stamp
 
 MOST_WAITING = 100
+REFUSED_FOR = timedelta(days=1)  # how long a receiver is asked again to take one notice that it refuses
 _KINDS = {"failed": "", "reminder": " still", "recovered": ""}
 
 
@@ -82,6 +83,8 @@ def state(raw: Mapping[str, Any]) -> State:
     for each in troubles.values():
         moment(each.since), moment(each.told)
     waiting = tuple(Notice(**{**each, "left": tuple(each["left"])}) for each in raw["waiting"])
+    for notice in waiting:
+        moment(notice.at)
     return State(troubles, waiting, str(raw["error"]))
 
 
@@ -91,8 +94,9 @@ def step(before: Trouble | None, bad: bool, now: datetime, reminder: timedelta) 
         return None, "recovered" if before else ""
     if before is None:
         return Trouble(stamp(now), stamp(now)), "failed"
-    if now - moment(before.told) >= reminder:
-        return replace(before, told=stamp(now)), "reminder"
+    # what a clock that was ahead noted must not silence reminders until then
+    if now - moment(before.told) >= reminder or moment(before.told) > now:
+        return Trouble(min(before.since, stamp(now)), stamp(now)), "reminder"
     return before, ""
 
 
@@ -149,6 +153,11 @@ def without(known: State, notice: Notice, way: str, error: str = "") -> State:
     after = replace(notice, left=left, errors={**notice.errors, way: error} if error else notice.errors)
     waiting = (after if each == notice else each for each in known.waiting)
     return replace(known, waiting=tuple(each for each in waiting if each.left))
+
+
+def hopeless(notice: Notice, now: datetime) -> bool:
+    """Say whether a notice that is refused has been so for long enough; by a clock that was ahead, it is as well."""
+    return abs(now - moment(notice.at)) >= REFUSED_FOR
 
 
 def only(known: State, ways: Sequence[str]) -> State:

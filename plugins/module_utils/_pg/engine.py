@@ -28,7 +28,7 @@ from .._core.relation import Tables, user_tables
 from . import ledger
 from .canonical import Answer, path_of
 from .connection import Target, connect, driver, execute
-from .execute import Done, Executor, Limits
+from .execute import Done, Executor, Limits, words
 from .session import one_run_at_a_time, onlooker, session
 from .tables import read_tables
 from .watch import Watcher, holders
@@ -83,7 +83,7 @@ class Report:
 
 def converge(kind: Kind, options: Options) -> Report:
     """Bring a database to what is declared, or say in check mode what that would take. Raises PgsteadError."""
-    with spoken(options.target), session(options.target, options.role) as connection:
+    with spoken(options.target, details=True), session(options.target, options.role) as connection:
         execute(connection, f"SET lock_timeout = '{options.limits.patience_ms}ms'")
         tables = read_tables(connection)
         if not user_tables(tables):
@@ -99,12 +99,12 @@ def converge(kind: Kind, options: Options) -> Report:
 
 
 @contextmanager
-def spoken(target: Target) -> Iterator[None]:
-    """Turn what the driver raises, wherever nobody expected it, into an error for a person."""
+def spoken(target: Target, *, details: bool = False) -> Iterator[None]:
+    """Turn what the driver raises, wherever nobody expected it, into an error for a person; `details` as in `words`."""
     try:
         yield
     except driver.Error as error:
-        text = " ".join(str(error).split())
+        text = words(error, details=details)
         if isinstance(error, driver.errors.InsufficientPrivilege):
             advice = "act as the owner of the tables (session_role)"
             raise PermissionDenied(f"{target}: {text}: {advice}") from error
@@ -128,9 +128,9 @@ def _applied(kind: Kind, connection: Any, watcher: Watcher, options: Options) ->
     plan, warnings = _undisturbed(kind, connection, options)
     warnings = (*warnings, *kind.verify(connection, plan, options.search_path))
     ledger.prepare(connection)
-    executor = Executor(connection, watcher, options.limits, options.pause)
+    executor = Executor(connection, watcher, options.limits, options.pause, details=True)
     try:
-        with spoken(options.target):
+        with spoken(options.target, details=True):
             for change in plan.changes:
                 executor.carry_out(change, kind.render(change), path_of(change.table.schema, options.search_path))
             left, _ = _planned(kind, connection, options, read_tables(connection))

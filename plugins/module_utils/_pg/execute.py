@@ -29,6 +29,8 @@ from .watch import Sight, Watcher
 
 BACKOFF_DOUBLINGS = 3
 BUILD_ATTEMPTS = 3
+# Errors of these classes quote values in their first sentence: what cannot be converted, and what RAISE was given.
+_QUOTING = ("22", "P0")
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,34 @@ class Done:
     seconds: float
 
 
-class Executor:
-    """Carries out changes one after the other; `done` has what is finished, whatever happens."""
+def words(error: driver.Error, *, details: bool = False) -> str:
+    """Return in one line what the server said. Only with `details` can rows be in it: those are for a person who may read
+    the tables, and not for results, journal and mail.
+    """
+    primary = error.diag.message_primary
+    if details or not primary:  # without it, it is the driver that speaks, and it has seen no row
+        return " ".join(str(error).split())
+    code = error.pgcode or ""
+    quotes = code.startswith(_QUOTING)
+    said = f"{type(error).__name__}, see PostgreSQL's log" if quotes else " ".join(primary.split())
+    constraint = f", constraint {error.diag.constraint_name}" if error.diag.constraint_name else ""
+    return f"{said} (SQLSTATE {code}{constraint})"
 
-    def __init__(self, connection: Any, watcher: Watcher, limits: Limits, pause: Callable[[float], None]) -> None:
+
+class Executor:
+    """Carries out changes one after the other; `done` has what is finished, whatever happens. `details` as in `words`."""
+
+    def __init__(
+        self,
+        connection: Any,
+        watcher: Watcher,
+        limits: Limits,
+        pause: Callable[[float], None],
+        *,
+        details: bool = False,
+    ) -> None:
         self.connection, self.watcher, self.limits, self.pause = connection, watcher, limits, pause
+        self._details = details
         self.done: list[Done] = []
         self._left = ""  # what a failed build left and could not be dropped
 
@@ -205,7 +230,7 @@ class Executor:
 
     def _explained(self, error: driver.Error, change: Change, statements: Sequence[str]) -> PgsteadError:
         """Turn the driver's error into one that a person can act on."""
-        text = " ".join(str(error).split())
+        text = words(error, details=self._details)
         what = f"{change.action} {change.object}"
         data = {"sql": list(statements)}
         if self.connection.closed:
