@@ -161,6 +161,6 @@ def test_whatever_is_there_the_next_plan_is_empty_and_no_kept_day_is_dropped(
 def test_a_clock_that_may_be_ahead_is_told_with_what_to_do() -> None:
     said = leap(date(2031, 1, 9), ("log_2026_10", "log_2026_11"), "audit.log")
     assert said.startswith(
-        "log_2026_10, log_2026_11 would be dropped, but there is no entry of 2030-12: is the clock ahead? It says 2031-01-09 (UTC)"
+        "log_2026_10, log_2026_11 would be dropped, and no earlier month has an entry that stays: is the clock ahead? It says 2031-01-09 (UTC)"
     )
     assert "DROP TABLE audit.log_…" in said

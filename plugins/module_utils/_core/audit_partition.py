@@ -81,15 +81,14 @@ def expired(today: date, existing: Mapping[str, Range], rule: PartitionRule) -> 
 
 
 def leap(today: date, filled: Sequence[str], table: str) -> str:
-    """Say why months that hold entries are not dropped where the one before this is empty: the clock may be years ahead.
+    """Say why months that hold entries are not dropped where those that are kept hold none: the clock may be years ahead.
 
     By such a clock everything looks old at once; entries of the current month prove nothing, for it wrote them.
     """
-    before = add_months(today, -1)
     return (
-        f"{', '.join(filled)} would be dropped, but there is no entry of {before:%Y-%m}: is the clock ahead? It says {today} "
-        f"(UTC). No entry was dropped; that is done in the month after one with entries. If the clock is right, and nothing was "
-        f"written, drop by hand what nobody keeps (DROP TABLE {table}_…)"
+        f"{', '.join(filled)} would be dropped, and no earlier month has an entry that stays: is the clock ahead? It says {today} "
+        f"(UTC). No entry was dropped. If the clock is right, and nothing was written for so long, drop by hand what nobody keeps "
+        f"(DROP TABLE {table}_…)"
     )
 
 

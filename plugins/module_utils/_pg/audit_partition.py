@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from .._core.audit_log import Home, Log, drop_change, partition_change
@@ -85,7 +86,7 @@ def _maintained(connection: Any, executor: Executor, rule: PartitionRule) -> Par
     blocked += _left_alone(log, home, rule)
     made = {part.name.name for part in log.partitions if part.ours}
     old = [month for month in drop if month in made]
-    doubted, why = _doubted(connection, home, name, old)
+    doubted, why = _doubted(connection, home.today, name, old, rule)
     blocked += [why] if why else []
     steps = [partition_change(name, month, span, home) for month, span in spans.items() if month not in held]
     if log.default is None:
@@ -101,13 +102,15 @@ def _maintained(connection: Any, executor: Executor, rule: PartitionRule) -> Par
     )
 
 
-def _doubted(connection: Any, home: Home, log: QualifiedName, drop: Sequence[str]) -> tuple[Sequence[str], str]:
+def _doubted(
+    connection: Any, today: date, log: QualifiedName, drop: Sequence[str], rule: PartitionRule
+) -> tuple[Sequence[str], str]:
     """Return the months that must not go, and why, where only the clock says that they are old."""
     filled = [month for month in drop if _any(connection, f"SELECT FROM {QualifiedName(log.schema, month).sql}")]
-    first, end = (midnight(add_months(home.today, offset)) for offset in (-1, 0))
+    first, end = (midnight(add_months(today, -offset)) for offset in (rule.retention_months or 0, 0))
     if not filled or _any(connection, f"SELECT FROM {log.sql} WHERE at >= {first} AND at < {end}"):
         return (), ""
-    return filled, leap(home.today, filled, str(log))
+    return filled, leap(today, filled, str(log))
 
 
 def _any(connection: Any, query: str) -> bool:
