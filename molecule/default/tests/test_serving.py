@@ -169,9 +169,9 @@ def test_evidence_of_the_configuration_is_kept(server: Server) -> None:
     assert server.host.file(first.replace(".json", ".html")).contains("scratch cluster")
 
 
-@pytest.mark.parametrize("user", ["postgres", "pgstead"])
+@pytest.mark.parametrize("user", ["postgres", "pgstead", "pgbouncer_auth"])
 @pytest.mark.parametrize("database", ["pgbouncer", "shop"])
-def test_administrators_of_the_pooler_are_turned_away_at_the_network(server: Server, user: str, database: str) -> None:
-    """By the line for them, before any password counts: theirs in userlist.txt is empty."""
+def test_roles_of_the_pooler_itself_are_turned_away_at_the_network(server: Server, user: str, database: str) -> None:
+    """By the line for them, before any password counts: PgBouncer knows them with an empty one."""
     with pytest.raises(psycopg2.OperationalError, match=r"(?i)login rejected|no authentication method|rejected"):
         server.connect(user=user, dbname=database)
