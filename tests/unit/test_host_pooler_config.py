@@ -209,6 +209,20 @@ def test_a_host_without_the_driver_restarts_nothing(host: Host, monkeypatch: pyt
         applier(host, ONE, OLD).decide()
 
 
+def test_one_that_has_its_socket_and_does_not_answer_is_a_persons_to_restart(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may serve clients, who would be cut."""
+
+    def hangs(_console: Any) -> Any:
+        raise ConnectionFailed("timeout expired")
+
+    serving(host, ONE)
+    monkeypatch.setattr(pooler_config.pooler_admin, "show_config", hangs)
+    with pytest.raises(ConnectionFailed, match="timeout expired"):
+        applier(host, ONE, OLD).decide()
+
+
 def test_several_serve_on_where_one_does_not_start(host: Host) -> None:
     """Debian's own file is there for it, and is nothing to serve with."""
     serving(host, SEVERAL)

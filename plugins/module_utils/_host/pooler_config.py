@@ -63,7 +63,7 @@ class PoolerApplier:
         try:
             in_force = pooler_admin.show_config(self._running(process))
         except ConnectionFailed:
-            if not has_driver():
+            if not has_driver() or _sockets(process):
                 raise
             return "restart"  # as one that a cut-off run left draining, which has no socket any more
         different = mismatches(process["content"], in_force)
@@ -135,8 +135,7 @@ class PoolerApplier:
 
     def _running(self, process: Mapping[str, Any]) -> Any:
         """Return the console of the process that runs: its socket tells the port, which the file may have changed."""
-        sockets = [path for path in Path(process["socket_directory"]).glob(".s.PGSQL.*") if path.is_socket()]
-        newest = max(sockets, key=lambda path: path.stat().st_mtime, default=None)
+        newest = max(_sockets(process), key=lambda path: path.stat().st_mtime, default=None)
         port = int(newest.name.rsplit(".", 1)[1]) if newest else self.port
         return pooler_admin.console(process["socket_directory"], port)
 
@@ -248,6 +247,10 @@ class PoolerApplier:
             raise ConfigurationRefused(
                 "PgBouncer refuses the new configuration: " + " | ".join(bad or [words or "no message"])
             )
+
+
+def _sockets(process: Mapping[str, Any]) -> list[Path]:
+    return [path for path in Path(process["socket_directory"]).glob(".s.PGSQL.*") if path.is_socket()]
 
 
 def _failures(steps: Sequence[Callable[[], None]]) -> list[str]:
