@@ -29,7 +29,6 @@ class Configuration:
 
     name: str
     settings: dict[str, str]
-    budget_nodes: float = 1.0
 
 
 def debian() -> Configuration:

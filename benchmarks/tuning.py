@@ -182,16 +182,17 @@ def print_table(found: Summaries) -> None:
 
 
 def memory_budget(server: Server, candidate: Configuration) -> float:
-    """shared_buffers + wal_buffers + connections × work_mem + maintenance, from what the server says, in bytes."""
+    """What docs/tuning.md counts, with one work area for each connection, from what the server says, in bytes."""
     server.configure(candidate.settings)
     rows = server.query("SELECT name, setting, unit FROM pg_settings")
     units = {"8kB": 8 * KB, "kB": KB, "MB": MB, "B": 1}
     value = {name: int(setting) * units.get(unit, 1) for name, setting, unit in rows if setting.lstrip("-").isdigit()}
+    hashes = float(next(setting for name, setting, _unit in rows if name == "hash_mem_multiplier"))
     vacuum = value["autovacuum_work_mem"] if value["autovacuum_work_mem"] > 0 else value["maintenance_work_mem"]
     return (
         value["shared_buffers"]
         + value["wal_buffers"]
-        + value["max_connections"] * value["work_mem"]
+        + (value["max_connections"] + processors() * (hashes - 1)) * value["work_mem"]
         + value["maintenance_work_mem"]
         + value["autovacuum_max_workers"] * vacuum
     )

@@ -12,7 +12,8 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 PGSTEAD_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
 PGSTEAD_CACHE="${PGSTEAD_CACHE:-$HOME/.cache/pgstead}"
-# One state directory per checkout: two clones on one machine share virtual environments, nothing else.
+# One state directory per checkout: two clones on one machine share virtual environments, and the names of containers. So
+# one of them at a time runs tests, or has the sandbox.
 PGSTEAD_STATE="$PGSTEAD_CACHE/checkouts/$(printf '%s' "$PGSTEAD_ROOT" | sha256sum | cut -c1-12)"
 PGSTEAD_LOGS="$PGSTEAD_STATE/logs"
 PGSTEAD_ENV="$PGSTEAD_STATE/env"
@@ -25,6 +26,9 @@ stage_since=$SECONDS
 hint=""
 
 say() { printf '    %s\n' "$*"; }
+
+# Not the shell's own way, which goes on where a child outlives the interrupt.
+trap 'exit 130' INT
 
 # stage <name> [hint]: ends the previous stage, begins one.
 stage() {
