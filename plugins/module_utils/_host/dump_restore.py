@@ -217,7 +217,7 @@ def _beside(connection: Any, request: Request, host: Host, opened: Opened, work:
     name = beside(request.database, "restored", datetime.now(UTC), sql.databases(connection))
     made = Side(name, request.database, "restoring", opened.name)
     there = replace(host.target, database=name)
-    sql.create(connection, made, told)  # what fails here is not dropped: somebody else may have made it
+    sql.create(connection, made, told)  # what is in its way is somebody else's, and stays
     try:
         if opened.manifest is None:
             restore_sql(work / "dump.sql", there, host.binaries(connection), host.programs)
