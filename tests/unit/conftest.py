@@ -1,10 +1,22 @@
-"""What a role hands to the planners: facts of one good host, variables of one good inventory. Tests spoil copies."""
+"""What a role hands to the planners: facts of one good host, variables of one good inventory. Tests spoil copies.
+
+And what jobs of a host's agent have around them: configuration, journal, and receivers of notices.
+"""
 
 from __future__ import annotations
 
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ansible_collections.pgstead.ops.molecule.shared.receivers import Mailbox, Requests, smtp, web
+from ansible_collections.pgstead.ops.plugins.module_utils._agent import command, memory, publish
+from ansible_collections.pgstead.ops.plugins.module_utils._agent import run as running
+from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config, JobConfig
 
 GB = 1024**3
 
@@ -114,3 +126,34 @@ def pooler_spec(database: dict[str, Any]) -> dict[str, Any]:
         "monitoring_role": "pgstead_monitor",
         "locale": "C.UTF-8",
     }
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Collect what goes to the journal, and stay who and where we are."""
+    lines: list[tuple[str, str]] = []
+    for module in (running, command, publish, memory):
+        monkeypatch.setattr(module, "note", lambda status, text: lines.append((status, text)))
+    monkeypatch.setattr(running, "become", lambda _name: None)
+    return lines
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Describe a host with two jobs, whose files are this test's."""
+    shop = {"database": "shop", "role": "shop_owner", "schema": "audit", "retention_months": 24, "ahead": 3}
+    job = JobConfig("17 3 * * *", 60, {"databases": [shop, shop | {"database": "other"}]})
+    jobs, user = {"trial": job, "audit_partitions": job}, pwd.getpwuid(os.geteuid()).pw_name
+    return Config(user, str(tmp_path), str(tmp_path), 5432, 3, jobs, str(tmp_path / "metrics"))
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with smtp() as box:
+        yield box
+
+
+@pytest.fixture
+def hook() -> Iterator[Requests]:
+    with web() as requests:
+        yield requests

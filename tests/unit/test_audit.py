@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core import audit as core
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit import (
@@ -383,36 +380,3 @@ def test_who_may_read_or_write_everything_is_named() -> None:
             for role in ("a", "auditor", "boss")
         ),
     ]
-
-
-def test_a_partitioned_table_is_recorded_under_its_own_name() -> None:
-    item = Audited("tables[0]", QualifiedName("public", "e"), True, ("a",), ("b",))
-    name = ("public", "e")
-    told = arguments(item, DECLARED, COLUMNS[item.table], partitioned=True)
-    assert told == (
-        "full",
-        '{"id"}',
-        '{"a"}',
-        '{"a","b"}',
-        '{"b": "***"}',
-        "app.user",
-        "",
-        *name,
-        '{"a","b","id"}',
-        "77 2 4",
-    )
-
-
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), max_size=4))
-def test_any_name_can_be_told_to_the_function(names: list[str]) -> None:
-    item = Audited("tables[0]", q("t"), redacted=tuple(names))
-    _mode, key, _left_out, hidden, mask, *_rest = arguments(
-        item, DECLARED, Columns(dict.fromkeys(names, 1), tuple(names)), partitioned=False
-    )
-    assert json.loads(mask) == dict.fromkeys(names, "***")
-    assert key == hidden == "{" + ",".join(json_like(name) for name in names) + "}"
-
-
-def json_like(name: str) -> str:
-    """Quote as SQL arrays do."""
-    return '"' + "".join("\\" + letter if letter in '"\\' else letter for letter in name) + '"'

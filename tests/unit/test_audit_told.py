@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit import ObservedTrigger
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_spec import Audited
 from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_told import Columns, arguments
 from ansible_collections.pgstead.ops.tests.unit.schema_world import q
 from ansible_collections.pgstead.ops.tests.unit.test_audit import (
+    COLUMNS,
     DECLARED,
     OURS,
     T,
@@ -110,3 +114,36 @@ def test_virtual_columns_are_left_out_and_not_exported_as_declared() -> None:
     assert arguments(T, DECLARED, columns, partitioned=False)[2:5] == ('{"b"}', "{}", "{}")
     hiding = replace(T, excluded=("a",), redacted=("b",))
     assert arguments(hiding, DECLARED, columns, partitioned=False)[2:5] == ('{"a"}', '{"a","b"}', '{"b": "***"}')
+
+
+def test_a_partitioned_table_is_recorded_under_its_own_name() -> None:
+    item = Audited("tables[0]", q("e"), True, ("a",), ("b",))
+    name = ("public", "e")
+    told = arguments(item, DECLARED, COLUMNS[item.table], partitioned=True)
+    assert told == (
+        "full",
+        '{"id"}',
+        '{"a"}',
+        '{"a","b"}',
+        '{"b": "***"}',
+        "app.user",
+        "",
+        *name,
+        '{"a","b","id"}',
+        "77 2 4",
+    )
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), max_size=4))
+def test_any_name_can_be_told_to_the_function(names: list[str]) -> None:
+    item = Audited("tables[0]", q("t"), redacted=tuple(names))
+    _mode, key, _left_out, hidden, mask, *_rest = arguments(
+        item, DECLARED, Columns(dict.fromkeys(names, 1), tuple(names)), partitioned=False
+    )
+    assert json.loads(mask) == dict.fromkeys(names, "***")
+    assert key == hidden == "{" + ",".join(json_like(name) for name in names) + "}"
+
+
+def json_like(name: str) -> str:
+    """Quote as SQL arrays do."""
+    return '"' + "".join("\\" + letter if letter in '"\\' else letter for letter in name) + '"'

@@ -54,11 +54,15 @@ def started(work: Callable[[], object]) -> int:
     return child
 
 
-def ended(child: int, console: Path, number: int) -> None:
+def await_told(console: Path) -> None:
     deadline = time.monotonic() + 30
     while not console.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def ended(child: int, console: Path, number: int) -> None:
+    await_told(console)
     os.kill(child, number)
     os.waitpid(child, 0)
 
@@ -96,10 +100,7 @@ def test_what_was_killed_is_made_good_by_the_next(console: Path, database: str) 
 
 def test_who_waits_for_another_is_left_waiting(console: Path) -> None:
     child = started(lambda: wait("shop"))
-    deadline = time.monotonic() + 30
-    while not console.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    await_told(console)
     poolers.resume_left()
     with pytest.raises(HostError, match=f"process {child} has clients of shop wait"), poolers.paused(1, "shop"):
         pass
@@ -131,10 +132,7 @@ def test_all_poolers_serve_before_any_is_waited_for(console: Path, monkeypatch: 
 
 def test_the_timeouts_stay_off_while_a_restore_has_all_wait(console: Path) -> None:
     child = started(lambda: wait(""))
-    deadline = time.monotonic() + 30
-    while not console.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    await_told(console)
     with poolers.paused(1, "shop"):
         pass
     assert console.read_text() == "PAUSE \nPAUSE shop\nRESUME shop\n"
