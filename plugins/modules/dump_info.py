@@ -86,7 +86,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_look import survey
+from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_look import faults, survey
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_programs import Programs
 from ansible_collections.pgstead.ops.plugins.module_utils._host.dump_remote import Store
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context, Outcome, run
@@ -104,10 +104,7 @@ ARGUMENTS = {
 def job(params: Mapping[str, Any], _context: Context) -> Outcome:
     store = Store(params["remote"], Path(params["rclone_config"]), Programs(params["system_user"]))
     found = survey(store, params["database"], params["verify"], Path(params["work_directory"]))
-    faults = [entry["fault"] for entry in found if entry["fault"]]
-    if all(entry["fault"] for entry in found):  # a store that is lost, not mounted or misspelt has none either
-        faults.append(f"{store.place} holds no whole dump of {params['database']}")
-    return Outcome(False, {"dumps": found, "faults": faults})
+    return Outcome(False, {"dumps": found, "faults": faults(store, params["database"], found)})
 
 
 def main() -> None:

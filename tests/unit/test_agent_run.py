@@ -20,7 +20,6 @@ import pytest
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import (
     audit_partitions,
     journal,
-    memory,
 )
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import run as running
 from ansible_collections.pgstead.ops.plugins.module_utils._agent.attempts import Attempts
@@ -32,7 +31,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config imp
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import ConnectionFailed, HostError, SpecError
 from ansible_collections.pgstead.ops.plugins.module_utils._core.job import Verdict
 from ansible_collections.pgstead.ops.plugins.module_utils._core.metrics import Metric
-from ansible_collections.pgstead.ops.plugins.module_utils._host.lock import lock
+from ansible_collections.pgstead.ops.plugins.module_utils._host.lock import held, lock
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.audit_partition import PartitionReport
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -95,10 +94,10 @@ def test_a_job_of_a_shared_lock_shows_that_it_is_at_work(
     config: Config, tmp_path: Path, said: list[tuple[str, str]]
 ) -> None:
     def look() -> Verdict:
-        return Verdict("ok", f"{memory.held(tmp_path / 'trial.lock')} {memory.held(tmp_path / 'backup.lock')}")
+        return Verdict("ok", f"{held(tmp_path / 'trial.lock')} {held(tmp_path / 'backup.lock')}")
 
     assert carry_out(config, look, lock="backup")["reason"] == "True True"
-    assert not memory.held(tmp_path / "trial.lock")
+    assert not held(tmp_path / "trial.lock")
 
 
 def test_a_job_that_asks_the_server_waits_for_it_within_its_deadline(

@@ -16,9 +16,6 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import Ho
 from ansible_collections.pgstead.ops.plugins.module_utils._core.notify import Notice
 from ansible_collections.pgstead.ops.plugins.module_utils._core.notify_spec import Email, Webhook
 
-# a delivery is a child of its run, and here the receivers are threads; one that hung would be ended at its deadline
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-
 REASON = "shop: Überlauf, größer als erlaubt\r\nBcc: all@example.org\n\nand more"
 NOTICE = Notice(
     kind="failed",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.migration import digest, one_of, scripts
-from ansible_collections.pgstead.ops.plugins.module_utils._core.script import ScriptError, obstacle, statements
+from ansible_collections.pgstead.ops.plugins.module_utils._core.script import ScriptError, may_set, obstacle, statements
 from ansible_collections.pgstead.ops.plugins.module_utils._host.migration import environment
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target
 
@@ -157,3 +157,21 @@ def test_what_libpq_is_told() -> None:
         "PGPASSWORD": "secret",
         "PGSSLROOTCERT": "/ca",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SET lock_timeout = 0", True),
+        ("set local role a", True),
+        ("RESET ALL", True),
+        ("SELECT pg_catalog.set_config('lock_timeout', '0', false)", True),
+        ("DO $$ BEGIN SET lock_timeout = 0; END $$", True),
+        ("CALL p()", True),
+        ("ALTER TABLE t SET (fillfactor = 70)", False),
+        ("INSERT INTO t VALUES (1)", False),
+    ],
+)
+def test_statements_that_may_change_a_setting(text: str, expected: bool) -> None:
+    (statement,) = statements(text)
+    assert may_set(statement) is expected

@@ -20,12 +20,11 @@ from .._core.memory import Memory
 from .._core.metrics import Metric
 from .._core.notify import State
 from .._host.files import Wanted, write
-from .._host.lock import lock
+from .._host.lock import held, lock
 from .attempts import Attempts
 from .journal import note
 
 NOTICES, SCHEDULES = "notifications.json", "schedules.json"
-_LOCKS = Path("/proc/locks")
 Known = TypeVar("Known")
 
 
@@ -117,16 +116,6 @@ def remembered(config: Config, name: str) -> tuple[Memory, str]:
 def own_lock(directory: Path, name: str) -> Path:
     """Return the lock that a job holds while it is at work, whichever others it shares."""
     return directory / f"{name}.lock"
-
-
-def held(path: Path) -> bool:
-    """Say whether a process holds a lock, without touching it: whoever tried it would keep a job from it meanwhile."""
-    try:
-        holder, inode = path.read_text(encoding="utf-8").strip(), path.stat().st_ino
-        lines = _LOCKS.read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
-        return False
-    return any(line.split()[1:2] == ["FLOCK"] and f" {holder} " in line and f":{inode} " in line for line in lines)
 
 
 def _path(config: Config, name: str) -> Path:

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from .expression import TOKEN, comment_end
 
+_SETTING = frozenset(
+    {"SET", "RESET", "SELECT", "DO", "CALL"}
+)  # the latter by functions: set_config(), and their own SET
 FIRST_WORDS = 4  # CREATE OR REPLACE FUNCTION
 # what pg_dump writes for psql alone, and what means nothing without it
 _RESTRICT = re.compile(r"\\(?:un)?restrict\b[^\n]*")
@@ -124,3 +127,8 @@ def obstacle(statement: Statement) -> str:
     if first == ("COPY",) and _STREAM.search(statement.text):
         return "COPY from or to the client needs psql: write INSERT, or declare migrate_command to run psql"
     return ""
+
+
+def may_set(statement: Statement) -> bool:
+    """Say whether a statement may change a setting of its session, as for how long locks are waited for: pg_dump's do."""
+    return not _SETTING.isdisjoint(statement.words[:1])

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,13 @@ def survey(store: Store, database: str, verify: str, work_directory: Path) -> li
         _seen(store, database, each, work_directory if verify == "all" or (verify == LATEST and last) else None)
         for each, last in ((each, each is there[-1]) for each in there)
     ]
+
+
+def faults(store: Store, database: str, seen: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what is wrong with the dumps of a database. A store that is lost, not mounted or misspelt has no whole one."""
+    found = [str(entry["fault"]) for entry in seen if entry["fault"]]
+    lost = len(found) == len(seen)
+    return [*found, f"{store.place} holds no whole dump of {database}"] if lost else found
 
 
 def _seen(store: Store, database: str, one: Stored, work_directory: Path | None) -> dict[str, Any]:

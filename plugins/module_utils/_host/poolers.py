@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 from .._core.errors import ConnectionFailed, HostError
 from .._pg import pooler_admin
 from .._pg.connection import Target
-from .lock import lock
+from .lock import held, lock
 
 SOCKETS = Path("/run")
 WAITING = Path("/run/pgstead-paused")  # a file for each database whose clients wait, `all` for all of them
@@ -103,7 +103,7 @@ def _resume(database: str) -> None:
     for console in consoles():
         with suppress(ConnectionFailed):
             served.append((console, pooler_admin.resume(console, database)))
-    if database and _held(WAITING / _ALL):
+    if database and held(WAITING / _ALL):
         return  # a restore of the cluster has all clients wait, and puts the timeouts back at its end
     deadline = time.monotonic() + SERVED_SECONDS
     try:
@@ -114,11 +114,3 @@ def _resume(database: str) -> None:
         for console, _clients in served:
             with suppress(ConnectionFailed):
                 pooler_admin.reload(console)
-
-
-def _held(path: Path) -> bool:
-    """Say whether another process holds this file."""
-    if not os.access(path, os.W_OK):  # there is none, or it is not this user's to lock
-        return False
-    with lock(path) as holder:
-        return holder is not None

@@ -12,7 +12,7 @@ from typing import Any
 from .._core.errors import ConnectionFailed, LockNotAcquired, PermissionDenied, PgsteadError, StatementFailed
 from .._core.migration import COMMAND, SCRIPT, Script
 from .._core.names import quote
-from .._core.script import Statement
+from .._core.script import Statement, may_set
 from . import ledger
 from .canonical import path_of
 from .connection import connect, driver, execute, rows
@@ -23,8 +23,6 @@ from .watch import Watcher
 SHOWN_CHARACTERS = 100  # of a statement that failed
 BACKOFF_DOUBLINGS = 3
 
-# statements that may set for how long locks are waited for; pg_dump's do, to forever
-_SETTING = frozenset({"SET", "RESET", "SELECT", "DO", "CALL"})
 _TRANSACTION = "SELECT pg_catalog.pg_current_xact_id()::text"
 
 
@@ -81,7 +79,7 @@ class _Load:
             for statement in script.statements:
                 self.at = (script, statement)
                 execute(connection, statement.text)
-                if not _SETTING.isdisjoint(statement.words[:1]):
+                if may_set(statement):
                     self._limit_locks(connection)
             self.at = (script, None)
             if rows(connection, _TRANSACTION) != own:
