@@ -68,6 +68,17 @@ options:
     description: Whether a running server may be replaced.
     type: bool
     default: false
+  lose_wal:
+    description: Whether WAL of a stopped server may be lost that is in no repository.
+    type: bool
+    default: false
+  drop_altered:
+    description: >-
+      Settings that ALTER SYSTEM had made on the server that was backed up, and that do not come back, as of one that must not do
+      what it did there.
+    type: list
+    elements: str
+    default: []
   mode:
     description:
       - V(aside) moves the directory of the cluster aside, where it stays.
@@ -159,6 +170,8 @@ ARGUMENTS = {
     "set": {"type": "str", "default": ""},
     "timeline": {"type": "str", "default": ""},
     "overwrite": {"type": "bool", "default": False},
+    "lose_wal": {"type": "bool", "default": False},
+    "drop_altered": {"type": "list", "elements": "str", "default": []},
     "mode": {"type": "str", "choices": ["aside", "delta"], "default": "aside"},
     "pause_seconds": {"type": "int", "default": 10},
     "timeout_seconds": {"type": "int", "default": 43200},

@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import recovery_marker as job
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import IsStandby, PermissionDenied
-from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import lsn
+from ansible_collections.pgstead.ops.plugins.module_utils._core.wal import lsn
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import ledger, recovery, recovery_marker
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute, rows
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.heartbeat import beat, beats, opened

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.backup import Backup
-from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_retention import expired, reasons, wal_fulls
+from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_retention import (
+    expired,
+    reasons,
+    wal_fulls,
+    wal_window,
+)
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError
 
 from .backup_world import NOW, backup
@@ -34,9 +40,12 @@ def chain(day: float, name: str = "") -> list[Backup]:
         ([], ()),
         ([backup("only", hours=YEARS)], ()),
         (chain(YEARS / 24), ()),  # the newest is an incremental one: all three stay
-        ([backup("old", hours=YEARS), *chain(1)], ("old",)),
+        # any moment of the last week is reached from it
+        ([backup("old", hours=YEARS), *chain(1)], ()),
+        ([*chain(100), *chain(1)], ("100D",)),
+        ([backup("old", hours=YEARS), backup("bad", hours=300, good=False), *chain(1)], ("bad",)),
         # those above go with it
-        ([*chain(100), *chain(1)], ("100F",)),
+        ([*chain(100), *chain(20), *chain(1)], ("100F", "20D")),
         # an hour of the last day is kept by any kind, a day by full or differential ones, a week by full ones
         (
             [backup("F", hours=9 * 24), backup("I", "incr", 3 * 24, needs=frozenset({"F"})), backup("new", hours=1)],
@@ -44,7 +53,7 @@ def chain(day: float, name: str = "") -> list[Backup]:
         ),
         ([backup("F", hours=9 * 24), backup("D", "diff", 3 * 24, needs=frozenset({"F"})), backup("new", hours=1)], ()),
         ([backup("F", hours=30 * 24), backup("D", "diff", 3 * 24, needs=frozenset({"F"})), backup("new", hours=1)], ()),
-        ([backup("D", "diff", 10 * 24, needs=frozenset({"F"})), backup("F", hours=16 * 24), backup("new")], ("F",)),
+        ([backup("D", "diff", 10 * 24, needs=frozenset({"F"})), backup("F", hours=16 * 24), backup("new")], ("D",)),
     ],
 )
 def test_what_goes(backups: list[Backup], gone: tuple[str, ...]) -> None:
@@ -112,3 +121,38 @@ def test_a_clock_that_may_be_ahead_expires_nothing() -> None:
     with pytest.raises(HostError, match="is the clock ahead"):
         expired([*weekly, backup("new", hours=0)], KEEP, NOW)
     assert expired([*weekly, backup("new", hours=0), backup("newer", hours=0)], KEEP, NOW) != ()
+
+
+def _made(at: timedelta, more: tuple[int, ...], begun: list[Backup]) -> list[Backup]:
+    """Return what a day adds: a full backup on each seventh and on some further days, else a differential one."""
+    number = at.days
+    if number % 7 == 0 or number in more:
+        return [replace(backup(f"{number}F"), stopped=NOW + at)]
+    base = max((one for one in begun if one.kind == "full"), key=lambda one: one.stopped)
+    return [replace(backup(f"{number}D", "diff"), stopped=NOW + at, needs=frozenset({base.label}))]
+
+
+@pytest.mark.parametrize("more", [(), (3,), (45, 52), (10, 11, 12)], ids=str)
+@pytest.mark.parametrize(
+    "keep",
+    [
+        {"hourly": DAY, "daily": 30 * DAY, "weekly": 90 * DAY, "monthly": 365 * DAY},
+        {"hourly": DAY, "daily": 30 * DAY, "weekly": timedelta(0), "monthly": timedelta(0)},
+        {"hourly": DAY, "daily": 7 * DAY, "weekly": 7 * DAY, "monthly": timedelta(0)},
+    ],
+    ids=["production", "days alone", "development"],
+)
+def test_every_moment_of_the_window_is_reached_on_every_day(keep: dict[str, timedelta], more: tuple[int, ...]) -> None:
+    """The WAL before its begin is gone: the begin never goes back, and is never later than the window."""
+    window, there, begun = wal_window(keep), list[Backup](), NOW
+    for day in range(120):
+        now = NOW + day * DAY + DAY / 24
+        there += _made(day * DAY, more, there)
+        fulls = sorted((one.stopped for one in there if one.kind == "full"), reverse=True)
+        begin = fulls[min(wal_fulls(there, window, now), len(fulls)) - 1]
+        assert begin >= begun
+        begun = begin
+        assert begin <= max(now - window, NOW)
+        gone = set(expired(there, keep, now))
+        there = [one for one in there if not ({one.label} | one.needs) & gone]
+        assert begin in {one.stopped for one in there}

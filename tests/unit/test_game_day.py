@@ -16,6 +16,11 @@ def test_the_phases_add_up_to_the_time_until_a_client_was_served() -> None:
     assert sum(found.values()) == 130.0
 
 
+def test_a_restore_that_was_cut_off_while_it_recovered_does_not_know_for_how_long() -> None:
+    found = phases(1000.0, 1090.5, 1130.0, {"fetch": 20.25})
+    assert found == {"provision": 90.5, "fetch": 20.25, "recover": 0.0, "serve": 19.25}
+
+
 @pytest.mark.parametrize(
     ("databases", "differing", "statuses"),
     [

@@ -13,16 +13,16 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.restore import (
     Reach,
     Target,
     choose,
-    lsn,
     options,
     restore_points,
     segment_bytes,
     summary,
     target,
-    timeline_ends,
     timeline_to_follow,
     too_small,
 )
+from ansible_collections.pgstead.ops.plugins.module_utils._core.timelines import Left
+from ansible_collections.pgstead.ops.plugins.module_utils._core.wal import lsn
 
 from .backup_world import NOW, backup, wal
 
@@ -78,6 +78,8 @@ def test_a_time_is_said_in_utc_to_the_microsecond(value: str, text: str) -> None
         ("lsn", "0/1A000281A", "is not an LSN"),
         ("name", "é" * 32, "is not the name of a restore point"),
         ("name", "a\nb", "is not the name of a restore point"),
+        ("name", "O'Brien", """cannot tell the server of "O'Brien": give the LSN"""),
+        ("name", "a\\b", "give the LSN of that restore point"),
     ],
 )
 def test_what_is_no_target(kind: str, value: str, words: str) -> None:
@@ -132,6 +134,24 @@ def test_what_cannot_be_reached(wanted: Target, reach: Reach, label: str, words:
     with pytest.raises(SpecError) as raised:
         choose(wanted, reach, label)
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("hours", "refused"), [(1.6, False), (1.5, True), (1.2, True), (1.0, False), (0.5, False)], ids=str
+)
+def test_a_time_that_only_a_timeline_has_that_was_left(hours: float, refused: bool) -> None:
+    """Recovery that follows the newest one would end where the other was left, and succeed."""
+    left = Left(1, NOW - timedelta(hours=1.5), NOW - timedelta(hours=1))
+    reach = replace(REACH, timeline=2, ends={1: 0x1F000000}, left=(left,))
+    if not refused:
+        assert choose(at(hours), reach).label == "new"
+        return
+    with pytest.raises(SpecError) as raised:
+        choose(at(hours), reach)
+    assert "is a time of timeline 1 after 2026-03-15 10:30:00+00, at which an earlier restore left it" in str(
+        raised.value
+    )
+    assert "Say backup_restore_timeline: 1 to go back onto what was left, or 2 if not" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -226,14 +246,6 @@ def test_the_end_of_the_wal_in_small_segments() -> None:
 )
 def test_the_size_of_segments_is_what_name_and_lsn_agree_in(begun: list[tuple[str, str]], expected: int) -> None:
     assert segment_bytes([backup("b", wal=(name, name), lsn=(at, at)) for name, at in begun]) == expected
-
-
-HISTORY = "1\t0/C000098\tno recovery target specified\n\n2\t0/16000000\tbefore 2026-03-14 10:00:00+00\n"
-
-
-def test_where_timelines_were_left() -> None:
-    assert timeline_ends(HISTORY) == {1: 0xC000098, 2: 0x16000000}
-    assert timeline_ends("") == {}
 
 
 @pytest.mark.parametrize(

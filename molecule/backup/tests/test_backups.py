@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.pgstead.ops.molecule.shared.hosts import SCENARIO, VERSIONS, Server, check_schema, play
+from ansible_collections.pgstead.ops.molecule.shared.hosts import (
+    SCENARIO,
+    VERSIONS,
+    Server,
+    check_schema,
+    play,
+    servers,
+)
 
 NOTHING = dict.fromkeys(VERSIONS, 0)
 REPOSITORIES = {
@@ -104,6 +111,25 @@ def test_no_secret_is_anywhere_else(server: Server) -> None:
     )
     *files, lines = found.split()
     assert (sorted(files), lines) == (["/etc/pgbackrest/conf.d/secrets.conf", "/etc/pgstead/rclone.conf"], "0")
+
+
+def test_a_repository_that_was_emptied_is_made_anew_by_the_playbook_that_is_named() -> None:
+    """It had kept WAL from all others: each segment goes to all or none."""
+    server = next(one for one in servers() if one.name == "pgstead-backup-trixie")
+    server.host.check_output("rm -rf /var/lib/pgbackrest/archive /var/lib/pgbackrest/backup")
+    found = job(server, "backup_verify")
+    assert found["status"] == "failed"
+    assert "run playbook pgstead.ops.backup_setup" in json.dumps(found)
+    told = play("--check", "--limit", server.name, playbook="pgstead.ops.backup_setup")
+    assert told.code == 0, told.output
+    assert told.changed[server.name] > 0
+    run = play("--limit", server.name, playbook="pgstead.ops.backup_setup")
+    assert run.code == 0, run.output
+    for name in ("check_archiving", "backup_verify"):
+        entry = job(server, name)
+        assert entry["status"] == "ok", entry
+    again = play("--limit", server.name, playbook="pgstead.ops.backup_setup")
+    assert (again.code, again.changed[server.name]) == (0, 0), again.output
 
 
 def test_what_a_rebuild_needs_is_in_the_data_directory(server: Server) -> None:

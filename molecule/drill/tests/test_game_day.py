@@ -33,6 +33,23 @@ def test_a_host_is_rebuilt_on_a_bare_machine(pair: Pair) -> None:
     assert pair.primary.sql("SELECT pg_is_in_recovery()") == "f"
 
 
+def test_a_rebuild_that_was_cut_off_while_it_fetched_is_begun_again(versioned: Pair) -> None:
+    """As it is when the controller went away: the mark, the restore's own note, and a directory that no server starts on."""
+    primary = versioned.primary
+    spare = primary.name.replace("-drill-", "-drill-spare-")
+    note = f"/var/lib/pgstead/restore/{primary.version}-main.json"
+    machine = testinfra.get_host(f"docker://{spare}")
+    machine.check_output(
+        f"systemctl stop {primary.unit} && rm /var/lib/postgresql/{primary.version}/main/global/pg_control && "
+        f"mkdir -p /var/lib/pgstead/restore && echo '{{\"aside\": \"\"}}' > {note} && "
+        f"echo 1764160000.5 {primary.name} > /var/lib/pgstead/game_day"
+    )
+    done = play("--limit", primary.name, playbook=GAME_DAY, game_day_host=spare)
+    assert done.code == 0, done.output
+    assert f"{primary.name}: recovered in" in done.output
+    assert not machine.file(note).exists
+
+
 def test_the_host_itself_is_no_machine_for_it(pair: Pair) -> None:
     done = play("--limit", pair.primary.name, playbook=GAME_DAY, game_day_host=pair.primary.name)
     assert done.code != 0

@@ -84,7 +84,10 @@ def _stanzas(text: str) -> list[Mapping[str, Any]]:
 
 
 def _missing(stanza: str) -> str:
-    return f"has no stanza {stanza}: run playbook pgstead.ops.backup_setup. If it had one, the repository was lost or emptied"
+    return (
+        f"has no stanza {stanza}: run playbook pgstead.ops.backup_setup, which makes it, and a full backup. If it had one, the "
+        "repository was lost or emptied: see first that its disk is mounted"
+    )
 
 
 def _held(raw: Mapping[str, Any], key: int) -> Held:

@@ -3,7 +3,8 @@
 """Tiers of retention on full, differential and incremental backups of one repository.
 
 A tier keeps only what can stand for it: a week or a month is kept as a full backup, a day as a full or a differential
-one, an hour as any. Whatever a kept backup is made upon is kept with it.
+one, an hour as any. Whatever a kept backup is made upon is kept with it, and the full backup since which the WAL is kept: any moment
+of the window is reached from it, and no earlier one can take its place, for the WAL before it is gone.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def reasons(backups: Sequence[Backup], keep: Mapping[str, timedelta], now: datet
         points = [Point(one.label, one.stopped, one.good) for one in backups if one.kind in kinds]
         for label, names in kept(points, {tier: keep[tier]} if tier in keep else {}, now).items():
             found.setdefault(label, []).extend(name for name in names if name not in found.get(label, ()))
+    if since := _begin(backups, wal_window(keep), now):
+        found.setdefault(since.label, []).append("the WAL is kept since it")
     last = newest(backups)
     for one in backups:
         if not one.good and (last is None or one.stopped > last.stopped):
@@ -65,7 +68,13 @@ def expired(backups: Sequence[Backup], keep: Mapping[str, timedelta], now: datet
 
 def wal_window(keep: Mapping[str, timedelta]) -> timedelta:
     """Return how far back any moment can be reached: the daily tier's time."""
-    return max(keep["daily"], keep["hourly"])
+    return max(keep.get(tier, timedelta(0)) for tier in ("hourly", "daily"))
+
+
+def _begin(backups: Sequence[Backup], window: timedelta, now: datetime) -> Backup | None:
+    """Return the newest good full backup that is older than the window: any moment of it is reached from there."""
+    older = [one for one in backups if one.kind == "full" and one.good and one.stopped <= now - window]
+    return max(older, key=lambda one: one.stopped, default=None)
 
 
 def wal_fulls(backups: Sequence[Backup], window: timedelta, now: datetime) -> int:
@@ -73,6 +82,5 @@ def wal_fulls(backups: Sequence[Backup], window: timedelta, now: datetime) -> in
     one that is older than the window, however many were made since.
     """
     fulls = [one for one in backups if one.kind == "full"]
-    older = [one.stopped for one in fulls if one.good and one.stopped <= now - window]
-    begin = max(older, default=None)
-    return max(1, sum(begin is None or one.stopped >= begin for one in fulls))
+    begin = _begin(fulls, window, now)
+    return max(1, sum(begin is None or one.stopped >= begin.stopped for one in fulls))

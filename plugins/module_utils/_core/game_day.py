@@ -14,9 +14,10 @@ NO_APPLICATION = "no database declares an application_role that could be asked f
 def phases(begun: float, provisioned: float, served: float, restored: Mapping[str, float]) -> dict[str, float]:
     """Return the seconds from the bare machine until a client was served; what is between recovery and client is `serve`.
 
-    The first three are moments in seconds since 1970, `restored` are the phases of the restore.
+    The first three are moments in seconds since 1970, `restored` are the phases of the restore: one whose run was cut off while
+    the server recovered does not know for how long, and that counts as `serve`.
     """
-    found = {"provision": provisioned - begun, "fetch": restored["fetch"], "recover": restored["recover"]}
+    found = {"provision": provisioned - begun, **{name: restored.get(name, 0.0) for name in ("fetch", "recover")}}
     found["serve"] = served - begun - sum(found.values())
     return {name: round(seconds, 3) for name, seconds in found.items()}
 

@@ -14,7 +14,8 @@ from typing import Any
 from .backup import Backup
 from .backup_errors import explain
 from .errors import Problem, SpecError
-from .wal import DEFAULT_SEGMENT_BYTES, SEGMENT_SIZES, absent, gaps, segment
+from .timelines import Left
+from .wal import DEFAULT_SEGMENT_BYTES, SEGMENT_SIZES, absent, gaps, lsn, segment
 
 KINDS = ("latest", "time", "name", "lsn")
 # What a standby or a recovery needs at least as high as the server that wrote the WAL: pg_controldata's words for it.
@@ -55,18 +56,12 @@ class Reach:
     timeline: int = 1
     ends: Mapping[int, int] | None = None
     segment_bytes: int = DEFAULT_SEGMENT_BYTES
+    system_id: int | None = None  # of the cluster that is archived there
+    left: tuple[Left, ...] = ()  # what former timelines wrote after they were left, where nobody chose a timeline
 
     @property
     def last_segment(self) -> str:
         return max(self.segments, default="")
-
-
-def lsn(text: str) -> int:
-    """Read 16/B374D848. Raises ValueError."""
-    match = re.fullmatch(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is not an LSN as 16/B374D848")
-    return int(match[1], 16) << 32 | int(match[2], 16)
 
 
 def target(kind: str, value: str, now: datetime) -> Target:
@@ -87,6 +82,10 @@ def target(kind: str, value: str, now: datetime) -> Target:
             raise SpecError([Problem(where, str(error))]) from None
     if kind == "name" and (len(value.encode()) > 63 or not value.isprintable()):
         raise SpecError([Problem(where, f"{value!r} is not the name of a restore point: at most 63 bytes")])
+    if kind == "name" and set(value) & {"'", "\\"}:  # it would end up in the server's settings as it is
+        raise SpecError(
+            [Problem(where, f"pgBackRest cannot tell the server of {value!r}: give the LSN of that restore point")]
+        )
     return Target(kind, value)
 
 
@@ -112,12 +111,6 @@ def segment_bytes(backups: Sequence[Backup]) -> int:
     begun = [(one.wal[0], lsn(one.lsn[0])) for one in backups if one.lsn[0]]
     sizes = [size for size in SEGMENT_SIZES if all(int(name[16:], 16) == at % 2**32 // size for name, at in begun)]
     return sizes[0] if len(sizes) == 1 else DEFAULT_SEGMENT_BYTES
-
-
-def timeline_ends(history: str) -> dict[int, int]:
-    """Return at which LSN each former timeline was left, from the text of a .history file."""
-    found = re.findall(r"^\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)", history, re.MULTILINE)
-    return {int(timeline): lsn(text) for timeline, text in found}
 
 
 def choose(wanted: Target, reach: Reach, label: str = "") -> Backup:
@@ -212,6 +205,14 @@ def _within(wanted: Target, reach: Reach) -> None:
             f"archived at {reach.last_arrived:%Y-%m-%d %H:%M:%S}+00"
         )
         raise SpecError([Problem("backup_restore_target", what)])
+    for one in reach.left:
+        if wanted.moment and one.since <= wanted.moment < one.until:
+            what = (
+                f"{wanted} is a time of timeline {one.timeline} after {one.since:%Y-%m-%d %H:%M:%S}+00, at which an earlier restore "
+                f"left it: recovery that follows timeline {reach.timeline}, the newest, would end as it was then. Say "
+                f"backup_restore_timeline: {one.timeline} to go back onto what was left, or {reach.timeline} if not"
+            )
+            raise SpecError([Problem("backup_restore_target", what)])
 
 
 def _is_before(one: Backup, wanted: Target) -> bool:

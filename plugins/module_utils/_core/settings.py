@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from . import catalogue
@@ -132,6 +132,12 @@ def parse(text: str) -> dict[str, str]:
     for name, inner, bare in _LINE.findall(text):
         found[name.lower()] = inner.replace("''", "'").replace("\\\\", "\\") if inner else bare
     return found
+
+
+def without(text: str, names: Container[str]) -> str:
+    """Return a configuration text without the lines of some settings (in lower case)."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if not ((found := _LINE.match(line)) and found[1].lower() in names))
 
 
 def for_scratch(altered: str) -> str:

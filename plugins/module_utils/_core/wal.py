@@ -1,6 +1,6 @@
 # Copyright (c) 2026 pgstead contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Names of WAL segments: their order, and what is missing between them.
+"""Places in the WAL and names of its segments: their order, and what is missing between them.
 
 A segment that is missing in the middle of an archive is what no tool complains of: recovery ends there, promotes, and
 all that came after is lost in silence.
@@ -41,6 +41,14 @@ def segment(name: str, size: int = DEFAULT_SEGMENT_BYTES) -> Segment:
     if low >= 2**32 // size:
         raise ValueError(f"{name!r} is not the name of a WAL segment of {size} bytes")
     return Segment(timeline, high * (2**32 // size) + low)
+
+
+def lsn(text: str) -> int:
+    """Read 16/B374D848. Raises ValueError."""
+    match = re.fullmatch(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not an LSN as 16/B374D848")
+    return int(match[1], 16) << 32 | int(match[2], 16)
 
 
 def archived(names: Iterable[str]) -> tuple[str, ...]:

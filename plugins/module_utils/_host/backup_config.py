@@ -52,11 +52,13 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     )
     to_write = differing([*files, marker])
     shown = _shown(to_write)
-    if to_write and not context.check_mode:
+    # what was lost or emptied since is made anew, and may keep archiving from all others
+    needed = bool(to_write) or any(held.missing for held in engine(params, context).info().held)
+    if needed and not context.check_mode:
         _prove(params, context)
         for file in (*files, marker):  # the marker last: it says that all the rest is there
             write(file)
-    return Outcome(bool(to_write), {}, shown)
+    return Outcome(needed, {}, shown)
 
 
 def _configured(files: list[Wanted], context: Context) -> Outcome:

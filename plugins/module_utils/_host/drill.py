@@ -24,9 +24,10 @@ from .._core.drill_plan import NEWEST, VERSIONS, Step, steps
 from .._core.errors import HostError, PgsteadError
 from .._core.recovery_point import recovery_point
 from .._core.recovery_probe import PASSED, Check
-from .._core.restore import Target, choose, lsn, options, segment_bytes, stopping_point
+from .._core.restore import Target, choose, options, segment_bytes, stopping_point
 from .._core.restore import target as aim
 from .._core.scratch_server import moments
+from .._core.wal import lsn
 from .._pg import heartbeat
 from .._pg.recovery_marker import Marker
 from . import drill_checks, drill_dumps, drill_versions

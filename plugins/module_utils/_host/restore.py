@@ -8,7 +8,6 @@ without room for two). A restore that was cut off left its state file; the next 
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import time
@@ -36,19 +35,19 @@ from .._core.restore import (
     too_small,
     why_it_ended,
 )
-from .._core.settings import parse
+from .._core.settings import parse, without
 from .._pg import recovery
 from .._shell import Context, Outcome
 from . import service
 from .backup_config import AS_POSTGRES
 from .evidence import keep
-from .files import Wanted, write
+from .files import Wanted, look, write
 from .lock import lock
 from .pgbackrest import PgBackRest
 from .poolers import paused, resume_left
 from .restore_reach import Asked, reach
-from .restore_wal import archive_all, archives, keep_unarchived
-from .restore_work import STATES, Restore, controldata, interrupted, served
+from .restore_wal import archive_all, archives, keep_unarchived, waiting, written_here
+from .restore_work import STATES, Restore, controldata, interrupted, keep_state, served, was_open
 from .server_log import ServerLog
 
 
@@ -63,9 +62,10 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     then = params["repository_time"] and time_of(params["repository_time"], now, "backup_restore_repository_time")
     work = Restore(context, params, live.at(then) if then else live, live)
     running = service.is_active(context.run, work.unit)
-    unfinished = _left(work, running=running)
+    over, unfinished = _left(work, running=running)
     told = store_versions.words(str(wanted), then) if then else str(wanted)
-    if opened := interrupted(work).get("open"):
+    if opened := was_open(interrupted(work)) if running and over else {}:
+        work.phases |= opened.pop("phases", {})
         if context.check_mode:
             return Outcome(True, opened | {"phases": {}})
         return _witnessed(work, opened, now, lambda: _finish(work, opened, told))
@@ -83,6 +83,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     if context.check_mode:
         return Outcome(True, data | {"phases": {}, "stopped_at": ""})
     with _no_backup_meanwhile():
+        if over:  # not of this restore
+            work.state_file.unlink(missing_ok=True)
         follow = timeline_to_follow(str(params["timeline"]).strip(), chosen, found[1])
         words = options(found[0], follow)
         return _witnessed(work, data, now, lambda: _restore(work, found[0], chosen, words, data, running=running))
@@ -103,10 +105,10 @@ def _no_backup_meanwhile() -> Iterator[None]:
         yield
 
 
-def _left(work: Restore, *, running: bool) -> bool:
-    """Say whether an earlier restore of this cluster was cut off and is to be finished; forget one that is over.
+def _left(work: Restore, *, running: bool) -> tuple[bool, bool]:
+    """Say of the cluster whether it is one that opened, and whether an earlier restore of it was cut off before that.
 
-    Raises HostError where something runs of which that cannot be told.
+    Raises HostError where something runs of which that cannot be told, SpecError for a standby.
     """
     if not running and served(work):
         raise HostError(f"a server that is not {work.unit} runs in {work.data}: stop it first. Nothing was touched")
@@ -115,12 +117,14 @@ def _left(work: Restore, *, running: bool) -> bool:
     except ConnectionFailed as error:
         what = "recovery may still go on: wait for it, or stop the unit, then run this again. Nothing was touched"
         raise HostError(f"{work.unit} is active, but {error}: {what}") from error
-    finished = (work.data / "global/pg_control").exists() and not (work.data / "recovery.signal").exists()
+    if not running and (work.data / "standby.signal").exists():
+        raise SpecError(
+            [Problem("restore", f"{work.data} is that of a standby: restore its primary, then make it anew")]
+        )
     # pgBackRest writes pg_control last, and the server removes the signal when it opens: this cluster is one to keep
-    opened = running and bool(interrupted(work).get("open"))
-    if (over or (not running and finished)) and not opened and not work.context.check_mode:
-        work.state_file.unlink(missing_ok=True)
-    return work.state_file.exists() and not over and not finished
+    finished = (work.data / "global/pg_control").exists() and not (work.data / "recovery.signal").exists()
+    over = over or (not running and finished)
+    return over, work.state_file.exists() and not over and not finished
 
 
 def _prepare(work: Restore, wanted: Target, *, running: bool) -> tuple[Target, Reach]:
@@ -131,13 +135,15 @@ def _prepare(work: Restore, wanted: Target, *, running: bool) -> tuple[Target, R
     current, ours = archive_all(work, wanted) if running else ("", False)
     asked = Asked(work.params["set"], int(timeline or 0))
     told, found = reach(work.engine, work.data, ServerLog(work.version, work.cluster), wanted, asked)
-    if work.context.check_mode and current:  # it would be archived by then
-        found = replace(found, segments=(*found.segments, current), last_arrived=None)
+    if work.context.check_mode and current:  # they would be archived by then
+        found = replace(found, segments=tuple(sorted({*found.segments, *waiting(work), current})), last_arrived=None)
+    kept = work.params["mode"] == "aside" and wanted.kind != "latest"
+    ours = ours or (bool(current) and not kept and written_here(work, current, found))
     if ours and not timeline and current not in found.segments:
         raise HostError(
             f"the server says that {current} is archived, but repository {found.repository} does not have it, so what was written "
-            "last would be lost: see the server's log for WAL that was dropped (backup_archive_queue_max), or choose another "
-            "repository. Nothing was touched"
+            "last would be lost: see archive_command, and the server's log for WAL that was dropped (backup_archive_queue_max), or "
+            "choose another repository. Nothing was touched"
         )
     return told, found
 
@@ -145,8 +151,9 @@ def _prepare(work: Restore, wanted: Target, *, running: bool) -> tuple[Target, R
 def _room(work: Restore, chosen: Backup, *, unfinished: bool) -> None:
     if work.params["mode"] != "aside" or unfinished or not work.data.exists():
         return
-    if work.data.is_mount() or work.data.is_symlink():
-        what = f"{work.data} is a mount or a link, and cannot be moved aside: use backup_restore_mode: delta"
+    log = work.data / "pg_wal"
+    if found := next((one for one in (work.data, log) if one.is_mount() or one.is_symlink()), None):
+        what = f"{found} is a mount or a link, and cannot be moved aside: use backup_restore_mode: delta"
         raise SpecError([Problem("backup_restore_mode", what)])
     free = shutil.disk_usage(work.data.parent).free
     if free < chosen.size * 1.1:
@@ -192,28 +199,34 @@ def _restore(
     """Stop, move aside, restore, start, wait; return where recovery stopped, where the cluster as it was lies, and whether
     the new timeline is archived.
 
-    On a failure before the server is open, the old directory comes back.
+    On a failure before the server is open, the old directory comes back, and serves if it did before the first of these runs.
     """
+    ran = running or bool(interrupted(work).get("running"))
     with paused(work.params["pause_seconds"]):
         with work.phase("stop"):
             service.control(work.context.run, "stop", work.unit)
             keep_unarchived(work, wanted, running=running)
         try:
-            _move_aside(work)
+            _move_aside(work, running=ran)
             with work.phase("fetch"):
                 (work.data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed: none runs
-                work.engine.restore(chosen.label, words)
+                links = (
+                    ["--link-all"] if (work.data / "pg_wal").is_symlink() else []
+                )  # else it would come onto this disk
+                work.engine.restore(chosen.label, [*words, *links])
+                _take_out(work, frozenset(work.params["drop_altered"]))
                 _fits(work)
                 if work.params["repository_time"]:
                     # before anything is archived: who pushes WAL meanwhile waits for minutes
                     work.live.create_anew(chosen.repository)
             log = ServerLog(work.version, work.cluster).here()
+            keep_state(work, begun={**data, "phases": work.phases})  # from here on, the server may open by itself
             with work.phase("recover"):
                 _recover(work, log)
         except (PgsteadError, OSError, ValueError) as error:
-            raise HostError(f"{error}. {_take_back(work, running=running)}") from error
+            raise HostError(f"{error}. {_take_back(work, running=ran)}") from error
         came = {"stopped_at": stopping_point(log.lines()), "aside": str(interrupted(work).get("aside", ""))}
-        write(Wanted(work.state_file, json.dumps({"aside": came["aside"], "open": {**data, **came}}) + "\n"))
+        keep_state(work, open={**data, **came, "phases": work.phases})
         with work.phase("settle"):
             _forget(work)
     return {**came, "archived": _checked(work)}
@@ -242,12 +255,26 @@ def _recover(work: Restore, log: ServerLog) -> None:
 def _forget(work: Restore) -> None:
     """Take the settings of the recovery out again. Raises HostError."""
     try:
-        if recovery.forget_recovery(work.place):
+        names = recovery.left_behind(work.place)
+        _take_out(work, frozenset(names))
+        if any(
+            name.startswith("recovery_target") for name in names
+        ):  # a reload would leave the server complaining of them
             service.control(work.context.run, "restart", work.unit)
             _until_open(work, ServerLog(work.version, work.cluster).here())
+        elif names:
+            recovery.reload(work.place)
     except PgsteadError as error:
         raise HostError(f"the cluster is open at its target, but: {error}") from error
     work.state_file.unlink()
+
+
+def _take_out(work: Restore, names: frozenset[str]) -> None:
+    """Take settings out of postgresql.auto.conf: ALTER SYSTEM RESET can be forbidden, and needs a server."""
+    path = work.data / "postgresql.auto.conf"
+    before = look(path)
+    if before.content and (kept := without(before.content, names)) != before.content:
+        write(Wanted(path, kept, before.owner, before.group, before.mode))
 
 
 def _checked(work: Restore) -> bool:
@@ -260,14 +287,14 @@ def _checked(work: Restore) -> bool:
     return there
 
 
-def _move_aside(work: Restore) -> None:
+def _move_aside(work: Restore, *, running: bool) -> None:
     """Move the directory aside once; the state file says where to, before it happens."""
     before = interrupted(work)
     aside = before.get("aside", "")
     if not before:
         aside = f"{work.data}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}" if work.params["mode"] == "aside" else ""
         STATES.mkdir(parents=True, exist_ok=True)
-        write(Wanted(work.state_file, json.dumps({"aside": aside}) + "\n"))
+        keep_state(work, aside=aside, running=running)
     if aside and work.data.exists() and not Path(aside).exists():
         work.data.rename(aside)
     elif aside and work.data.exists() and not (work.data / "PG_VERSION").exists():
@@ -280,8 +307,9 @@ def _move_aside(work: Restore) -> None:
 def _fits(work: Restore) -> None:
     """Refuse to start with settings that are too small: the server would say so only after some time, and end."""
     told = controldata(work)
-    configuration = Path(f"/etc/postgresql/{work.version}/{work.cluster}/postgresql.conf")
-    faults = too_small(told, parse(configuration.read_text()))
+    # what ALTER SYSTEM set comes with the data, and counts more
+    files = (Path(f"/etc/postgresql/{work.version}/{work.cluster}/postgresql.conf"), work.data / "postgresql.auto.conf")
+    faults = too_small(told, parse("\n".join(path.read_text() for path in files if path.exists())))
     if faults:
         raise HostError(
             f"{'; '.join(faults)}: declare at least that (postgresql_max_connections, postgresql_settings) and run "
@@ -318,6 +346,7 @@ def _take_back(work: Restore, *, running: bool) -> str:
         return "The server is down, and its directory is partly restored: mend the reason, then run the restore again"
     try:
         service.control(work.context.run, "stop", work.unit)
+        keep_state(work, begun={})  # what is there soon has nothing of this restore
         shutil.rmtree(work.data)
         Path(aside).rename(work.data)
         work.state_file.unlink()

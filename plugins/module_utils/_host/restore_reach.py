@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .._core.errors import HostError, Problem, SpecError
-from .._core.restore import Reach, Target, restore_points, segment_bytes, timeline_ends
+from .._core.restore import Reach, Target, restore_points, segment_bytes
+from .._core.timelines import left, timeline_ends
 from .._core.wal import segment
 from .pgbackrest import PgBackRest
 from .server_log import ServerLog
@@ -37,16 +38,25 @@ def reachable(engine: PgBackRest, data: Path, asked_timeline: int = 0) -> Reach:
     size = segment_bytes(held.backups)
     newest = segment(max(arrivals), size).timeline if arrivals else 1
     timeline = asked_timeline or newest
+    known = sorted({segment(name, size).timeline for name in arrivals})
+    if timeline not in known and asked_timeline:
+        what = (
+            f"repository {held.key} has no WAL of timeline {timeline}: there are {', '.join(map(str, known)) or 'none'}"
+        )
+        raise SpecError([Problem("backup_restore_timeline", what)])
     there = tuple(sorted(name for name in arrivals if segment(name, size).timeline <= timeline))
-    history = data / f"pg_wal/{timeline:08X}.history"
+    path = data / f"pg_wal/{timeline:08X}.history"
+    history = path.read_text() if path.is_file() else ""
     return Reach(
         repository=held.key,
         backups=held.backups,
         segments=there,
         last_arrived=arrivals[max(there)] if there else None,
         timeline=timeline,
-        ends=timeline_ends(history.read_text()) if history.is_file() else ({} if timeline == 1 else None),
+        ends=timeline_ends(history) if history or timeline == 1 else None,
         segment_bytes=size,
+        system_id=held.system_id,
+        left=() if asked_timeline else left(history, timeline, arrivals, size),
     )
 
 

@@ -17,6 +17,7 @@ from .._core.errors import HostError
 from .._pg.connection import Target as Place
 from .._shell import Context
 from .backup_config import AS_POSTGRES
+from .files import Wanted, write
 from .pgbackrest import PgBackRest
 
 STATES = Path("/var/lib/pgstead/restore")
@@ -67,6 +68,25 @@ class Restore:
 
 def interrupted(work: Restore) -> Mapping[str, Any]:
     return json.loads(work.state_file.read_text()) if work.state_file.exists() else {}
+
+
+def keep_state(work: Restore, **told: Any) -> None:
+    """Add to what the next run finds: `aside` and `running` of the cluster as it was; `begun`, the restore whose server was
+    started; `open`, one whose server is open, and where it stopped.
+    """
+    write(Wanted(work.state_file, json.dumps({**interrupted(work), **told}) + "\n"))
+
+
+def was_open(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a server that is open what is known of the restore that was cut off after that, empty for none. Of one that had
+    only begun, recovery went on alone.
+    """
+    if state.get("open"):
+        return dict(state["open"])
+    if not state.get("begun"):
+        return {}
+    stopped = "where its target was, for the run that waited was cut off"
+    return {**state["begun"], "stopped_at": stopped, "aside": state.get("aside", "")}
 
 
 def served(work: Restore) -> bool:

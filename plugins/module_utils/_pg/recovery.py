@@ -18,7 +18,8 @@ SELECT pg_catalog.pg_is_in_recovery(),
        pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')),
        (SELECT count(*) FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')),
        CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL
-            ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END
+            ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END,
+       (SELECT system_identifier FROM pg_catalog.pg_control_system())
 FROM pg_catalog.pg_control_checkpoint() c
 """
 # Something is written first: a segment in which nothing is would not be ended. And it is a transaction that commits:
@@ -44,6 +45,7 @@ class State:
     segment_bytes: int
     tablespaces: int
     current_segment: str | None
+    system_id: int
 
 
 def state(target: Target) -> State:
@@ -53,11 +55,10 @@ def state(target: Target) -> State:
             (found,) = rows(connection, _STATE)
         except driver.Error as error:  # it ends, or has begun something that the question is in the way of
             raise ConnectionFailed(f"{target} does not answer: {error}") from error
-    in_recovery, paused, timeline, size, tablespaces, current = found
+    in_recovery, paused, timeline, size, tablespaces, current, system = found
     # the checkpoint may be of before a promotion: the running segment knows
-    return State(
-        in_recovery, paused, int(current[:8], 16) if current else int(timeline), int(size), int(tablespaces), current
-    )
+    timeline = int(current[:8], 16) if current else int(timeline)
+    return State(in_recovery, paused, timeline, int(size), int(tablespaces), current, int(system))
 
 
 def switch(target: Target) -> str:
@@ -88,14 +89,13 @@ def archived(target: Target, segment: str, patience_seconds: float) -> bool:
     return True
 
 
-def forget_recovery(target: Target) -> bool:
-    """Reset the settings that a restore wrote to postgresql.auto.conf; say whether only a restart makes that complete."""
+def left_behind(target: Target) -> tuple[str, ...]:
+    """Return the names of the settings that a restore wrote to postgresql.auto.conf."""
     with connect(target) as connection:
-        names = tuple(str(row[0]) for row in rows(connection, _LEFT_BEHIND))
-        for name in names:
-            execute(connection, f"ALTER SYSTEM RESET {name}")
-        if any(name.startswith("recovery_target") for name in names):
-            return True  # a reload would leave the server complaining of them
-        if names:
-            execute(connection, "SELECT pg_catalog.pg_reload_conf()")
-    return False
+        return tuple(str(row[0]) for row in rows(connection, _LEFT_BEHIND))
+
+
+def reload(target: Target) -> None:
+    """Have the server read its settings again."""
+    with connect(target) as connection:
+        execute(connection, "SELECT pg_catalog.pg_reload_conf()")
