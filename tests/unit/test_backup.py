@@ -99,7 +99,7 @@ CRYPTO = "[CryptoError] cipher header invalid\nHINT: is or was the repo encrypte
         ({"code": 2, "message": "no valid backups"}, ""),
         (
             {"code": 1, "message": "missing stanza path"},
-            "has no stanza db1: run playbook pgstead.ops.backup_setup. If it had",
+            "has no stanza db1: run playbook pgstead.ops.backup_setup, which makes it, and a full backup. If it had",
         ),
         ({"code": 3, "message": "missing stanza data"}, "has no stanza db1"),
         ({"code": 99, "message": CRYPTO}, "cannot be decrypted: its cipher_passphrase is not the one"),

@@ -48,6 +48,16 @@ P00  ERROR: [042]: unable to load info file '/b/backup.info' or '/b/backup.info.
         (26, "P00  ERROR: [026]: actual checksum 'a' does not match expected checksum 'b'", "A file of the repository"),
         (56, "P00  ERROR: [056]: unable to find primary cluster - cannot proceed", "PostgreSQL does not answer"),
         (55, "P00  ERROR: [055]: unable to open missing file '/repo/archive.info'", "The repository is empty or lost"),
+        (
+            55,
+            "P00  ERROR: [055]: unable to open missing file '/var/lib/postgresql/17/main/global/pg_control' for read",
+            "The cluster's data directory is missing or empty",
+        ),
+        (
+            55,
+            "P00  ERROR: [055]: unable to open missing file '/repo/backup/db1/20260315-100000F/pg_data/global/pg_control'",
+            "The repository is empty or lost",
+        ),
         (1, "P00  ERROR: [001]: something new", ""),
     ],
 )

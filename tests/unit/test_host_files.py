@@ -5,15 +5,28 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
-from ansible_collections.pgstead.ops.plugins.module_utils._host import files
+from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError
+from ansible_collections.pgstead.ops.plugins.module_utils._host import backup_config, files
+from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context
 
 ME, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 HOSTILE = "ü\r\nnext\rline\udcff\0end"
+
+
+@pytest.fixture
+def umask_of_root() -> Iterator[None]:
+    """Let root's umask be one that shuts everybody out."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 def wanted(path: Path, content: str = "new\n", mode: int = 0o640) -> files.Wanted:
@@ -32,6 +45,37 @@ def test_what_is_written_is_found(content: str, mode: int, tmp_path: Path) -> No
 def test_bytes_on_disk(tmp_path: Path) -> None:
     files.write(wanted(tmp_path / "file", HOSTILE))
     assert (tmp_path / "file").read_bytes() == b"\xc3\xbc\r\nnext\rline\xff\0end"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_directory_for_others_whatever_the_umask(there: bool, tmp_path: Path, umask_of_root: None) -> None:
+    place = tmp_path / "conf.d"
+    if there:
+        place.mkdir()
+    files.make_directory(place, ME, GROUP, 0o750)
+    files.write(wanted(place / "secrets.conf"))
+    status = place.stat()
+    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o750, os.geteuid(), os.getegid())
+
+
+def test_pgbackrest_can_list_the_staged_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask_of_root: None
+) -> None:
+    seen: dict[str, int] = {}
+
+    def look(_params: object, _context: object, _options: object) -> None:
+        seen.update({path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "staged").rglob("*")})
+        raise HostError("as far as that")
+
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=os.geteuid()))
+    monkeypatch.setattr(grp, "getgrnam", lambda _name: SimpleNamespace(gr_gid=os.getegid()))
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_more: str(tmp_path / "staged"))
+    monkeypatch.setattr(backup_config, "engine", look)
+    (tmp_path / "staged").mkdir()
+    with pytest.raises(HostError, match="as far as that"):
+        backup_config._prove({"configuration": "[db1]\n", "secrets": "[global]\n"}, Context(Mock(), False))
+    assert seen == {"pgbackrest.conf": 0o640, "conf.d": 0o750, "secrets.conf": 0o640}
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["missing", "file/below"])

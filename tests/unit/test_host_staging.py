@@ -72,6 +72,20 @@ def test_the_prover_sees_the_staged_files_and_is_remembered(tmp_path: Path) -> N
     assert STAGE.require(TEXTS, "17.6 8GB") == Proof(512, MEMORY[1])
 
 
+def test_the_servers_user_reaches_the_stage_whatever_the_umask(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    before = os.umask(0o077)
+    try:
+        prove()
+    finally:
+        os.umask(before)
+    assert [place.stat().st_mode & 0o777 for place in (tmp_path, STAGE.directory.parent, STAGE.directory)] == [
+        0o755,
+        0o755,
+        0o750,
+    ]
+
+
 @pytest.mark.parametrize("name", staging.NAMES)
 def test_other_texts_are_not_proven(name: str) -> None:
     prove()

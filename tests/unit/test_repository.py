@@ -61,6 +61,23 @@ def test_no_secret_is_in_what_python_shows_of_a_repository(kind: str) -> None:
     assert PASSPHRASE not in found
 
 
+@pytest.mark.parametrize(
+    ("kind", "more", "secrets"),
+    [
+        ("gcs", {"key": "ya29.SECRET1", "key_type": "token"}, {"gcs-key": "ya29.SECRET1"}),
+        ("gcs", {}, {"gcs-key": "/etc/pgbackrest/gcs.json"}),
+        ("s3", {"token": "SECRET3"}, {"s3-key": "SECRET1", "s3-key-secret": "SECRET2", "s3-token": "SECRET3"}),
+        ("azure", {"key_type": "sas"}, {"azure-key": "SECRET1"}),
+        ("sftp", {}, {"sftp-private-key-passphrase": "SECRET1"}),
+    ],
+)
+def test_what_is_secret(kind: str, more: dict[str, str], secrets: dict[str, str]) -> None:
+    (found,), problems = repositories([declared(kind, options={**OPTIONS[kind], **more})])
+    assert problems == []
+    assert found.secrets == {"cipher-pass": PASSPHRASE, **secrets}
+    assert not set(secrets) & set(found.options)
+
+
 def test_order_gives_the_number_and_values_become_words() -> None:
     second = declared("s3", name="two", offsite=True, storage={"port": 9000, "verify_tls": False, "host": "proxy"})
     second["options"] = {**OPTIONS["s3"], "requester_pays": True, "uri_style": None}
@@ -82,6 +99,7 @@ def test_order_gives_the_number_and_values_become_words() -> None:
         ({"name": ""}, "name"),
         ({"type": "cifs"}, "type"),
         ({"type": None}, "type"),
+        ({"type": ["posix"]}, "type"),
         ({"path": "backups"}, "path"),
         ({"path": "/back ups"}, "path"),
         ({"path": "/backups\nrepo1-cipher-type=none"}, "path"),
@@ -142,6 +160,50 @@ def test_what_is_wrong_with_the_list(raw: Any, words: str) -> None:
     assert words in "; ".join(str(problem) for problem in problems)
 
 
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("posix", {"path": "/backups/"}),
+        ("posix", {"path": "//backups"}),
+        ("posix", {"path": "/a/../backups/."}),
+        ("s3", {"path": "/backups/"}),
+        ("s3", {"uri_style": "path"}),
+        ("s3", {"key_type": "auto", "role": "r"}),
+        ("s3", {"kms_key_id": "k"}),
+        ("s3", {"region": "eu-2"}),
+        ("s3", {"endpoint": "S3.example.org"}),
+        ("azure", {"key_type": "sas"}),
+        ("azure", {"endpoint": "blob.core.windows.net"}),
+        ("gcs", {"key_type": "token", "key": "t"}),
+        ("sftp", {"host_port": 22}),
+        ("sftp", {"private_key_file": "/other", "host_key_check_type": "none"}),
+    ],
+)
+def test_what_says_nothing_of_the_place_makes_no_other(kind: str, change: dict[str, Any]) -> None:
+    options = {name: value for name, value in change.items() if name != "path"}
+    second = declared(kind, name="two", path=change.get("path", "/backups"), options={**OPTIONS[kind], **options})
+    _found, problems = repositories([declared(kind), second])
+    assert ["two repositories are one place" in problem.what for problem in problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("s3", {"endpoint": "s3.example.com"}),
+        ("s3", {"bucket": "B"}),
+        ("azure", {"account": "b"}),
+        ("azure", {"container": "d"}),
+        ("gcs", {"bucket": "c"}),
+        ("sftp", {"host": "other.example.org"}),
+        ("sftp", {"host_port": 23}),
+        ("sftp", {"host_user": "other"}),
+    ],
+)
+def test_one_path_in_two_places(kind: str, options: dict[str, Any]) -> None:
+    second = declared(kind, name="two", options={**OPTIONS[kind], **options})
+    assert repositories([declared(kind), second])[1] == []
+
+
 def test_one_path_in_two_buckets_is_two_places() -> None:
     other = {**OPTIONS["s3"], "bucket": "c"}
     _found, problems = repositories([declared("s3"), declared("s3", name="two", options=other)])
@@ -176,6 +238,7 @@ def test_how_long_a_store_keeps_versions(kind: str) -> None:
         ("s3", "0", "'0' is no time"),
         ("s3", "a month", "'a month'"),
         ("s3", "-1d", "'-1d'"),
+        ("s3", "1e30d", "'1e30d' is too long a time"),
     ],
 )
 def test_versions_that_cannot_be(kind: str, text: str, said: str) -> None:

@@ -43,6 +43,10 @@ _MEANINGS: Sequence[tuple[str, str]] = (
         "the store refused the request: see its answer; key, bucket and clock must be right",
     ),
     (r"DbConnectError|unable to find primary|\[056\]", "PostgreSQL does not answer on its socket: is it running?"),
+    (  # below pg_data, it is the repository's copy
+        r"missing file '[^']*(?<!/pg_data)/global/pg_control'",
+        "the cluster's data directory is missing or empty: is its disk mounted, and postgresql_data_directory right?",
+    ),
     (
         r"\[055\]|FileMissingError|missing stanza",
         "the repository is empty or lost: run playbook pgstead.ops.backup_setup",

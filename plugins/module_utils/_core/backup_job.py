@@ -24,7 +24,7 @@ _REPOSITORY: Mapping[str, Key] = {
     "offsite": (lambda value: isinstance(value, bool), "true or false"),
 }
 _KINDS: Key = (lambda value: value in KINDS, f"one of {', '.join(KINDS)}")
-_MOST_SECONDS = 100 * 366 * 86400
+MOST_SECONDS = 100 * 366 * 86400
 _TIERS: Key = (
     lambda value: isinstance(value, Mapping) and all(isinstance(item, int) and item >= 0 for item in value.values()),
     "a mapping of tiers to seconds",
@@ -32,12 +32,12 @@ _TIERS: Key = (
 _COMMON: Mapping[str, Key] = {
     "stanza": TEXT,
     "repositories": (lambda value: isinstance(value, list) and bool(value), "a list with at least one repository"),
-    "wal_seconds": whole(1, _MOST_SECONDS),
+    "wal_seconds": whole(1, MOST_SECONDS),
     "data_directory": PATH,
     "host_files": (lambda value: isinstance(value, list), "a list of paths"),
     "objectives": MAPPING,
 }
-_OBJECTIVES: Mapping[str, Key] = {"age_seconds": whole(1, _MOST_SECONDS), "archive_seconds": whole(1, _MOST_SECONDS)}
+_OBJECTIVES: Mapping[str, Key] = {"age_seconds": whole(1, MOST_SECONDS), "archive_seconds": whole(1, MOST_SECONDS)}
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from datetime import timedelta
 from typing import Any
 
 from . import backup_retention
-from .backup_job import RepositoryName
+from .backup_job import MOST_SECONDS, RepositoryName
 from .baseline import ENVIRONMENTS
 from .errors import Problem
 from .repository import Repository, repositories
 from .retention import tiers
 from .units import parse_duration_ms
 
+LONGEST = timedelta(seconds=MOST_SECONDS)  # of what a job is told
 LEAST_ARCHIVE_SECONDS, MOST_ARCHIVE_SECONDS = 10, 3600
 COMPRESSIONS: Mapping[str, tuple[int, int]] = {"zst": (1, 19), "lz4": (1, 12), "gz": (1, 9), "none": (0, 0)}
 # By environment: how old the newest good backup may be, and how long a segment may wait. A day and a margin for its run.
@@ -90,31 +91,33 @@ def read(raw: Mapping[str, Any]) -> tuple[BackupSpec | None, list[Problem]]:
     environment = str(raw["environment"])
     if environment not in ENVIRONMENTS:
         return None, [Problem("pgstead_environment", f"{environment!r} is not one of {', '.join(ENVIRONMENTS)}")]
-    keep, wrong = tiers(raw.get("retention") or {}, environment, "backup_retention")
-    problems += wrong
+    keep = _keep(raw, environment, problems)
     stanza = str(raw["stanza"])
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}", stanza) or stanza.startswith("global"):
         problems.append(Problem("backup_stanza", f"{stanza!r} is not a name of letters, digits, _, . and -"))
     compression, level = _compression(raw.get("compression") or {}, problems)
-    ages = {**OBJECTIVES[environment], **{k: v for k, v in (raw.get("objectives") or {}).items() if v is not None}}
-    age = _duration(problems, "backup_objectives.age", ages["age"])
-    archive = _duration(problems, "backup_objectives.archive", ages["archive"])
+    age, archive = _objectives(raw, environment, problems)
     queue = str(raw.get("queue_max") or "").replace(" ", "")
-    if not re.fullmatch(r"(\d+(B|KB|KiB|MB|MiB|GB|GiB|TB|TiB))?", queue):
+    if not re.fullmatch(r"([0-9]+(B|KB|KiB|MB|MiB|GB|GiB|TB|TiB))?", queue):
         problems.append(Problem("backup_archive_queue_max", f"{queue!r} is not a size as 50GiB"))
     timeout = _whole(
         problems, "backup_archive_timeout", raw["archive_timeout"], LEAST_ARCHIVE_SECONDS, MOST_ARCHIVE_SECONDS
     )
     processes = _whole(problems, "backup_processes", raw["processes"], 1, 999)
+    version = _whole(problems, "postgresql_version", raw["version"], 1, 999)
+    port = _whole(problems, "postgresql_port", raw["port"], 1, 65535)
+    data = str(raw.get("data_directory") or f"/var/lib/postgresql/{version}/{raw['cluster_name']}")
+    if not re.fullmatch(r"/[^\r\n]*", data):
+        problems.append(Problem("postgresql_data_directory", f"{data!r} is not an absolute path"))
     if problems or not found:
         return None, problems
     return BackupSpec(
         stanza=stanza,
         repositories=found,
-        version=int(raw["version"]),
+        version=version,
         cluster=str(raw["cluster_name"]),
-        port=int(raw["port"]),
-        data_directory=str(raw.get("data_directory") or f"/var/lib/postgresql/{raw['version']}/{raw['cluster_name']}"),
+        port=port,
+        data_directory=data,
         processes=processes,
         compression=compression,
         compression_level=level,
@@ -124,6 +127,35 @@ def read(raw: Mapping[str, Any]) -> tuple[BackupSpec | None, list[Problem]]:
         age=age,
         archive_age=archive,
     ), []
+
+
+def _keep(raw: Mapping[str, Any], environment: str, problems: list[Problem]) -> dict[str, timedelta]:
+    keep, wrong = tiers(_mapping(problems, "backup_retention", raw.get("retention")), environment, "backup_retention")
+    problems += wrong
+    window = LONGEST if wrong else backup_retention.wal_window(keep)
+    if not window:
+        what = "is 0, and so is hourly: no WAL would be kept, and no moment between backups could be reached. Give it a duration, as 7d"
+        problems.append(Problem("backup_retention.daily", what))
+    if window > LONGEST:
+        longer = "daily" if keep["daily"] == window else "hourly"
+        problems.append(
+            Problem(f"backup_retention.{longer}", f"is longer than the {LONGEST.days} days that WAL is kept at most")
+        )
+    return keep
+
+
+def _objectives(raw: Mapping[str, Any], environment: str, problems: list[Problem]) -> tuple[timedelta, timedelta]:
+    given = _mapping(problems, "backup_objectives", raw.get("objectives"))
+    told = {**OBJECTIVES[environment], **{name: value for name, value in given.items() if value is not None}}
+    age, archive = (_duration(problems, f"backup_objectives.{name}", told[name]) for name in ("age", "archive"))
+    return age, archive
+
+
+def _mapping(problems: list[Problem], where: str, raw: Any) -> Mapping[str, Any]:
+    if isinstance(raw or {}, Mapping):
+        return raw or {}
+    problems.append(Problem(where, f"{raw!r} is a {type(raw).__name__}, not a mapping"))
+    return {}
 
 
 def _compression(raw: Any, problems: list[Problem]) -> tuple[str, int]:
@@ -141,7 +173,7 @@ def _compression(raw: Any, problems: list[Problem]) -> tuple[str, int]:
 
 def _whole(problems: list[Problem], where: str, raw: Any, low: int, high: int) -> int:
     text = str(raw).strip()
-    if isinstance(raw, bool) or not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
+    if isinstance(raw, bool) or not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
         problems.append(Problem(where, f"{raw!r} is not a whole number from {low} to {high}"))
         return low
     return int(text)
@@ -152,7 +184,9 @@ def _duration(problems: list[Problem], where: str, raw: Any) -> timedelta:
         found = timedelta(milliseconds=float(parse_duration_ms(str(raw), "s")))
     except ValueError as error:
         problems.append(Problem(where, str(error)))
-        return timedelta(1)
-    if found <= timedelta(0):
-        problems.append(Problem(where, f"{raw!r} is no time"))
+        return LONGEST
+    except OverflowError:
+        found = timedelta.max
+    if not timedelta(seconds=1) <= found <= LONGEST:
+        problems.append(Problem(where, f"{raw!r} is not a time from 1s to {LONGEST.days}d"))
     return found

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ _OPTIONS: Mapping[str, Sequence[str]] = {
         *("kms_key_id", "requester_pays"),
     ),
     "azure": ("account!", "container!", "key*", "key_type", "endpoint", "uri_style"),
-    "gcs": ("bucket!", "key", "key_type", "endpoint"),
+    "gcs": ("bucket!", "key*", "key_type", "endpoint"),  # key: with key_type token, the token itself
     "sftp": (
         *("host!", "host_user!", "host_port", "private_key_file!", "public_key_file", "host_key_hash_type!"),
         *("host_key_check_type", "host_fingerprint", "known_host", "private_key_passphrase*"),
@@ -35,6 +36,15 @@ _COMMON = ("name", "type", "path", "offsite", "versions_kept", "cipher_type", "c
 VERSIONED = ("s3", "azure", "gcs")  # types of which pgBackRest can read versions
 CIPHERS = ("aes-256-cbc", "none")
 _USUAL_HOSTS: Mapping[str, str] = {"azure": "blob.core.windows.net", "gcs": "storage.googleapis.com"}
+# The options that say where a repository is, by type; an account of SFTP may have a root of its own.
+_LOCATES: Mapping[str, Sequence[str]] = {
+    "posix": (),
+    "s3": ("bucket", "endpoint"),
+    "azure": ("account", "container", "endpoint"),
+    "gcs": ("bucket", "endpoint"),
+    "sftp": ("host", "host-port", "host-user"),
+}
+_HOSTS = ("endpoint", "host")
 # The first version that has it.
 SINCE: Mapping[str, tuple[int, int]] = {"sftp": (2, 46), "block": (2, 46), "target_time": (2, 54)}
 
@@ -84,8 +94,10 @@ def repositories(raw: Any, where: str = "backup_repositories") -> tuple[tuple[Re
 
 
 def _place(one: Repository) -> str:
-    told = {key: value for key, value in one.options.items() if key.startswith(one.type)}
-    return " ".join([one.type, one.path, *(f"{key}={value}" for key, value in sorted(told.items()))])
+    usual = {"endpoint": _USUAL_HOSTS.get(one.type, ""), "host-port": "22"}
+    told = {name: one.options.get(f"{one.type}-{name}") or usual.get(name, "") for name in _LOCATES[one.type]}
+    where = [f"{name}={value.lower() if name in _HOSTS else value}" for name, value in told.items()]
+    return " ".join([one.type, posixpath.normpath(f"/{one.path.lstrip('/')}"), *where])
 
 
 def _twice(texts: Iterable[str]) -> list[str]:
@@ -102,14 +114,14 @@ def _faults(item: Any, where: str) -> list[Problem]:
     name, kind, path = str(item.get("name") or ""), item.get("type"), str(item.get("path") or "")
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,30}", name):
         problems.append(Problem(f"{where}.name", f"{name!r} is not a short name: small letters, digits, - and _"))
-    if kind not in _OPTIONS:
+    if not isinstance(kind, str) or kind not in _OPTIONS:
         return [*problems, Problem(f"{where}.type", f"{kind!r} is not one of {', '.join(TYPES)}")]
     if not re.fullmatch(r"/[^\s]*", path):
         problems.append(Problem(f"{where}.path", f"{path!r} is not an absolute path without blanks"))
     return [
         *problems,
-        *_version_faults(item, str(kind), where),
-        *_option_faults(item, str(kind), where),
+        *_version_faults(item, kind, where),
+        *_option_faults(item, kind, where),
         *_cipher_faults(item, where),
     ]
 
@@ -125,10 +137,12 @@ def _version_faults(item: Mapping[str, Any], kind: str, where: str) -> list[Prob
         return [] if kept and kept > timedelta(0) else [Problem(place, f"{item['versions_kept']!r} is no time")]
     except ValueError as error:
         return [Problem(place, str(error))]
+    except OverflowError:
+        return [Problem(place, f"{item['versions_kept']!r} is too long a time")]
 
 
 def _kept(item: Mapping[str, Any]) -> timedelta | None:
-    """Read how long versions are kept. Raises ValueError."""
+    """Read how long versions are kept. Raises ValueError, OverflowError."""
     raw = item.get("versions_kept")
     return None if raw is None else timedelta(seconds=int(parse_duration_ms(str(raw), "s") / 1000))
 

@@ -57,7 +57,7 @@ def tiers(raw: Mapping[str, Any], environment: str, where: str) -> tuple[dict[st
     told = {**BY_ENVIRONMENT[environment], **{name: value for name, value in raw.items() if value is not None}}
     kept: dict[str, timedelta] = {}
     for name in TIERS:
-        match = re.fullmatch(r"(\d{1,4})\s*([hdwy])", str(told[name]).strip())
+        match = re.fullmatch(r"([0-9]{1,4})\s*([hdwy])", str(told[name]).strip())
         if match:
             kept[name] = int(match[1]) * _UNITS[match[2]]
         elif str(told[name]).strip() == "0":

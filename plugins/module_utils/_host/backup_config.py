@@ -8,9 +8,7 @@ So a repository that cannot be used never stops the archiving to those that can.
 from __future__ import annotations
 
 import configparser
-import grp
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -22,7 +20,7 @@ from .._core.errors import HostError
 from .._core.wal import of_archiver
 from .._shell import Context, Outcome
 from .facts import ARCHIVING_MARKERS
-from .files import Wanted, diff, differing, write
+from .files import Wanted, diff, differing, make_directory, write
 from .pgbackrest import PgBackRest
 
 AS_POSTGRES = ("runuser", "-u", "postgres", "--")
@@ -91,8 +89,8 @@ def _prove(params: Mapping[str, Any], context: Context) -> None:
     """Make the stanza with the new configuration, before anything else sees that. Raises HostError."""
     place = Path(tempfile.mkdtemp(prefix="pgstead-backup-", dir="/run"))
     try:
-        os.chown(place, 0, grp.getgrnam("postgres").gr_gid)
-        place.chmod(0o750)
+        for directory in (place, place / "conf.d"):
+            make_directory(directory, "root", "postgres", 0o750)
         staged = [
             Wanted(place / "pgbackrest.conf", params["configuration"], "root", "postgres", 0o640),
             Wanted(place / "conf.d/secrets.conf", params["secrets"], "root", "postgres", 0o640),

@@ -66,6 +66,13 @@ def diff(wanted: Sequence[Wanted]) -> list[dict[str, str]]:
     ]
 
 
+def make_directory(path: Path, owner: str, group: str, mode: int) -> None:
+    """Make a directory that others than root must reach, or make it so: what is made along the way has root's umask."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    os.chown(path, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)
+    path.chmod(mode)
+
+
 def write(file: Wanted) -> None:
     """Put a file in place atomically: a reader sees the old one or the new one, never a part."""
     file.path.parent.mkdir(parents=True, exist_ok=True)

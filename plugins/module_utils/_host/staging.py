@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import grp
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from .._core.errors import ConfigurationRefused
 from .._pg.proving import Proof, Prover
-from .files import Wanted, differing, write
+from .files import Wanted, differing, make_directory, write
 
 ROOT = Path("/var/lib/pgstead")
 NAMES = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
@@ -78,10 +76,9 @@ class Stage:
             return replace(prover, scratch=base / "scratch").prove(base, *memory)
 
     def _directory(self) -> None:
-        ROOT.mkdir(exist_ok=True, mode=0o755)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        os.chown(self.directory, 0, grp.getgrnam("postgres").gr_gid)
-        self.directory.chmod(0o750)
+        for place in (ROOT, self.directory.parent):
+            make_directory(place, "root", "root", 0o755)
+        make_directory(self.directory, "root", "postgres", 0o750)
 
 
 def digest(texts: Mapping[str, str], surroundings: str) -> str:
