@@ -50,7 +50,7 @@ def test_a_fault_is_found_and_its_twin_is_not(server: Server, said: dict[str, di
 
 def test_levels_follow_how_near_a_sequence_is(said: dict[str, dict[str, Any]]) -> None:
     levels = {key.rsplit(".", 1)[1]: finding["level"] for key, finding in said.items() if "near_limit:" in key}
-    assert levels == {"t_id_seq": "error", "m": "error", "n": "warning", "u": "warning"}
+    assert levels == {"t_id_seq": "error", "m": "error", "n": "warning", "u": "warning", "d": "warning"}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_monitoring_role_without_rights_sees_the_same(faulty: Server, said: di
     assert found(data) == expected
     faulty.run(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA sequence_near_limit_bad TO {MONITOR}", database="lint")
     data = lint(faulty, "lint", MONITOR, schemas=["sequence_near_limit_bad"], checks=["sequence_near_limit"])
-    assert len(data["findings"]) == 4
+    assert len(data["findings"]) == 5
 
 
 def test_it_is_one_read_only_transaction_that_reads_no_users_row(faulty: Server) -> None:

@@ -65,7 +65,7 @@ def column_serial(observed: Observed, _rules: Rules) -> Iterator[Found]:
                 (fix,),
             )
         else:
-            odd = "It can be NULL, its sequence has options or other users, or the table has partitions"
+            odd = "It can be NULL or is of a domain, its sequence has options or other users, or the table has partitions or children"
             yield Found(at, f"{why}. {odd}: a person has to write the change")
 
 
@@ -73,7 +73,7 @@ def _convertible(sequence: Sequence, observed: Observed) -> bool:
     """Whether a serial can become an identity column by the usual steps: nothing about it is out of the ordinary."""
     assert sequence.table
     never_null = sequence.column in observed.not_null.get(sequence.table, frozenset())
-    simple = sequence.ordinary and sequence.column_type in TYPE_LIMITS
+    simple = sequence.ordinary and sequence.plain_column and sequence.column_type in TYPE_LIMITS
     return simple and never_null and observed.tables[sequence.table].kind == "r"
 
 

@@ -61,9 +61,8 @@ def duplicate_index(observed: Observed, rules: Rules) -> Iterator[Found]:
 
 
 def _doubles(table: QualifiedName, group: list[ObservedIndex], observed: Observed, rules: Rules) -> Iterator[Found]:
-    """Keep what something else needs, then what is read most; all others are findings."""
-    scans = observed.index_scans
-    ranked = sorted(group, key=lambda i: (not i.bound, not protection(i), -scans.get(i.key, 0), i.name))
+    """Keep what something else needs, then the first by name, whatever a server read: the finding's name is the same on each."""
+    ranked = sorted(group, key=lambda i: (not i.bound, not protection(i), i.name))
     kept, others = ranked[0], [index for index in ranked[1:] if not index.parent]
     for index in others:
         reason = protection(index)
@@ -101,8 +100,8 @@ def _covers(other: ObservedIndex, index: ObservedIndex, observed: Observed) -> b
     if not set(mine.include) <= {*theirs.include, *(key.name for key in theirs.keys)}:
         return False
     # the wider one would itself be called unused: dropping both would leave nothing
-    unread = not observed.index_scans.get(other.key) and not protection(other)
-    return not (unread and observed.index_scans.get(index.key))
+    unread = not _reads(other, observed) and not protection(other)
+    return not (unread and _reads(index, observed))
 
 
 def unused_index(observed: Observed, rules: Rules) -> Iterator[Found]:
@@ -112,7 +111,7 @@ def unused_index(observed: Observed, rules: Rules) -> Iterator[Found]:
     for table, indexes in _sound(observed):
         for index in indexes:
             serves = _serves_a_key(index, observed) or serves_a_policy(index, observed)
-            if protection(index) or serves or _awaited(index, observed) or _scans(index, observed):
+            if protection(index) or serves or _awaited(index, observed) or _reads(index, observed):
                 continue
             detail = (
                 f"no query has read it for {int(days)} days; look at the standbys' own statistics, and for an index that is "
@@ -137,6 +136,13 @@ def _awaited(index: ObservedIndex, observed: Observed) -> bool:
     mine = _definition(observed.parts[index.key])
     above = [other for table in ancestors(index.table, observed.tables) for other in observed.by_table.get(table, ())]
     return any(not other.valid and _definition(observed.parts[other.key]) == mine for other in above)
+
+
+def _reads(index: ObservedIndex, observed: Observed) -> int:
+    """How often queries were answered by an index or by one of the same definition: it stands in for a duplicate that goes."""
+    mine = _definition(observed.parts[index.key])
+    same = [i for i in observed.by_table[index.table] if i.valid and _definition(observed.parts[i.key]) == mine]
+    return sum(_scans(one, observed) for one in same)
 
 
 def _scans(index: ObservedIndex, observed: Observed) -> int:

@@ -137,7 +137,9 @@ _WHY = "holds for new rows only; those that were there before were never looked 
 
 
 def _unvalidated_check(check: ObservedCheck, observed: Observed, rules: Rules) -> Found:
-    own = check.name.startswith("pgstead_")  # left by an interrupted run; the modules accept no such name
+    # left by an interrupted run, or on a foreign table: the modules accept no such name, and no such table
+    table = observed.tables.get(check.table)
+    own = check.name.startswith("pgstead_") or (table is not None and table.kind not in "rp")
     item = {} if own else {"check_constraints": [check_item(replace(check, validated=True), rules.default_schema)]}
     fix = Fix("validate", check.table, check.name)
     return Found(path(check.table, check.name), f"this CHECK {_WHY}", (fix,), item, observed.size(check.table))

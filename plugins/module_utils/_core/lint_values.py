@@ -85,7 +85,8 @@ class Sequence:
     last: int | None = None
     table: QualifiedName | None = None
     column: str = ""
-    column_type: str = ""
+    column_type: str = ""  # of a domain, what it is made of
+    plain_column: bool = True  # of no domain, and in no table from which others inherit
     serial: bool = False  # owned by the column whose default it is
     identity: bool = False
 

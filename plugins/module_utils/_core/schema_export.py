@@ -13,7 +13,7 @@ from .foreign_key import OWNER as FOREIGN_KEY_OWNER
 from .index import ObservedIndex
 from .names import QualifiedName, quote, table_text
 from .plan import owner_of, without_marker
-from .relation import Tables, ancestors
+from .relation import KINDS, Tables, ancestors
 from .row_security import ObservedTable
 from .schema_export_audit import Readers, Triggers, export_audit
 from .schema_export_security import Exported, export_row_security, export_views
@@ -119,11 +119,23 @@ def _checks(found: Found, schemas: Sequence[str], default_schema: str) -> Export
     for (table, name), check in sorted(found.checks.items()):
         if check.inherited or not found.exported(table, schemas):
             continue
-        if check.enforced:
-            items.append(check_item(check, default_schema))
+        reason = _why_not_check(check, found)
+        if reason:
+            skipped.append(f"check constraint {name} on {table}: {reason}")
         else:
-            skipped.append(f"check constraint {name} on {table}: it is not enforced")
+            items.append(check_item(check, default_schema))
     return items, skipped
+
+
+def _why_not_check(check: ObservedCheck, found: Found) -> str:
+    """Say why a check constraint is not exported, or return an empty text."""
+    if not check.enforced:
+        return "it is not enforced"
+    if check.name.startswith("pgstead_"):
+        return "it is left over from an interrupted run"
+    table = found.tables.get(check.table)
+    kind = table.kind if table else "r"
+    return "" if kind in "rp" else f"it is on a {KINDS.get(kind, kind)}, which module check_constraints leaves alone"
 
 
 def _why_not(index: ObservedIndex, found: Found) -> str:

@@ -11,7 +11,7 @@ from .._core.names import QualifiedName
 from .connection import rows
 from .tables import OUTSIDE
 
-# those that partitions have from their parent are the parent's
+# those that partitions have from their parent are the parent's; one that is not enforced (18) looks for nothing
 _KEYS = f"""
 SELECT n.nspname, t.relname, k.conname, k.conkey::int[],
        ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(attnum, place)
@@ -19,7 +19,8 @@ SELECT n.nspname, t.relname, k.conname, k.conkey::int[],
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class t ON t.oid = k.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-WHERE k.contype = 'f' AND k.conparentid = 0 AND t.relkind IN ('r', 'p') AND t.relpersistence <> 't' AND {OUTSIDE}
+WHERE k.contype = 'f' AND k.conparentid = 0 AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::bool, true)
+  AND t.relkind IN ('r', 'p') AND t.relpersistence <> 't' AND {OUTSIDE}
 ORDER BY 1, 2, 3
 """
 _SERVING = f"""

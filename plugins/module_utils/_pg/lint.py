@@ -70,14 +70,16 @@ SELECT n.nspname, c.relname, pg_catalog.pg_stat_get_numscans(c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('i', 'I') AND {OUTSIDE}
 """
-# text and varchar compare by the same operators; a domain counts as what it is made of
-_MISMATCHES = f"""
+_MADE_OF = """
 WITH RECURSIVE below(domain, base) AS (
     SELECT y.oid, y.typbasetype FROM pg_catalog.pg_type y WHERE y.typtype = 'd'
     UNION ALL
     SELECT d.domain, y.typbasetype FROM below d JOIN pg_catalog.pg_type y ON y.oid = d.base AND y.typtype = 'd'),
 made_of AS (
     SELECT d.domain, d.base FROM below d JOIN pg_catalog.pg_type y ON y.oid = d.base WHERE y.typtype <> 'd')
+"""
+# text and varchar compare by the same operators; a domain counts as what it is made of
+_MISMATCHES = f"""{_MADE_OF}
 SELECT n.nspname, t.relname, k.conname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
        rn.nspname, r.relname, b.attname, pg_catalog.format_type(b.atttypid, b.atttypmod)
 FROM pg_catalog.pg_constraint k
@@ -132,8 +134,10 @@ ORDER BY 2, 3
 """
 # Each column that a sequence feeds: owned (a), its identity (i), or by a default (d), which is that of a serial if plain.
 # Apart from the sequences: in one query, a planner without statistics of the catalogue joins each with each.
-_FED = f"""
-SELECT f.sequence, n.nspname, t.relname, a.attname, pg_catalog.format_type(a.atttypid, NULL), f.kind, f.plain
+_FED = f"""{_MADE_OF}
+SELECT f.sequence, n.nspname, t.relname, a.attname, pg_catalog.format_type(coalesce(m.base, a.atttypid), NULL),
+       m.base IS NULL AND (t.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = t.oid)),
+       f.kind, f.plain
 FROM (SELECT e.refobjid, x.adrelid, x.adnum, 'd',
              pg_catalog.pg_get_expr(x.adbin, x.adrelid) ~ '^nextval\\(''.*''::regclass\\)$'
       FROM pg_catalog.pg_depend e
@@ -147,6 +151,7 @@ FROM (SELECT e.refobjid, x.adrelid, x.adnum, 'd',
       WHERE e.classid = 'pg_catalog.pg_class'::regclass AND e.refclassid = 'pg_catalog.pg_class'::regclass
         AND e.deptype IN ('a', 'i') AND e.refobjsubid > 0) AS f(sequence, relation, number, kind, plain)
 JOIN pg_catalog.pg_attribute a ON a.attrelid = f.relation AND a.attnum = f.number AND a.attinhcount = 0
+LEFT JOIN made_of m ON m.domain = a.atttypid
 JOIN pg_catalog.pg_class t ON t.oid = f.relation
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE {OUTSIDE}
@@ -289,11 +294,14 @@ def _unvalidated(connection: Any) -> tuple[values.Unvalidated, ...]:
     )
 
 
+_Place = tuple[str, str, str, str, bool]  # schema, table, column, its type, whether it is a plain one
+
+
 def _sequences(connection: Any) -> tuple[values.Sequence, ...]:
     """Return each sequence with each column that it feeds, or once without any."""
-    fed: dict[int, dict[tuple[str, str, str, str], set[str]]] = {}
-    for oid, schema, table, column, kind, how, plain in rows(connection, _FED):
-        ways = fed.setdefault(oid, {}).setdefault((schema, table, column, kind), set())
+    fed: dict[int, dict[_Place, set[str]]] = {}
+    for oid, schema, table, column, kind, simple, how, plain in rows(connection, _FED):
+        ways = fed.setdefault(oid, {}).setdefault((schema, table, column, kind, simple), set())
         ways.update({how, "plain"} if plain else {how})
     found = []
     for row in rows(connection, _SEQUENCES):
@@ -313,13 +321,14 @@ def _sequences(connection: Any) -> tuple[values.Sequence, ...]:
     return tuple(found)
 
 
-def _feeding(sequence: values.Sequence, place: tuple[str, str, str, str], ways: set[str]) -> values.Sequence:
-    schema, table, column, kind = place
+def _feeding(sequence: values.Sequence, place: _Place, ways: set[str]) -> values.Sequence:
+    schema, table, column, kind, simple = place
     return replace(
         sequence,
         table=QualifiedName(schema, table),
         column=column,
         column_type=kind,
+        plain_column=simple,
         serial=ways >= {"a", "plain"},
         identity="i" in ways,
     )

@@ -52,6 +52,7 @@ def test_types(check: Any, base: str, kind: str) -> None:
         (replace(SERIAL, table=P), False),
         (replace(SERIAL, column="n"), False),  # may be NULL
         (replace(SERIAL, column_type="numeric"), False),
+        (replace(SERIAL, plain_column=False), False),
         (replace(SERIAL, serial=False), None),
         (replace(SERIAL, serial=False, identity=True), None),
         (replace(SERIAL, table=None, serial=False), None),

@@ -26,7 +26,7 @@ def objects(check: Any, *made: Any, **more: Any) -> list[str]:
     ("one", "other", "expected"),
     [
         (index("i", "a"), index("j", "a"), ["public.j"]),
-        (index("i", "a"), index("j", "a", scans=5), ["public.i"]),
+        (index("i", "a"), index("j", "a", scans=5), ["public.j"]),  # on each server the same one
         (index("i", "a"), index("j", "a", unique=True), ["public.i"]),
         (index("i", "a"), index("j", "a", replica_identity=True, unique=True), ["public.i"]),
         (index("i", "a"), index("j", "a", clustered=True), ["public.i"]),
@@ -59,6 +59,31 @@ def test_of_two_that_something_needs_a_person_chooses(protected: dict[str, Any])
     )
     assert (found.object, found.fixes, found.declaration) == ("public.j", (), {})
     assert "a person has to decide" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        ((index("i", "a"), index("j", "a", scans=5)), []),
+        ((index("i", "a"), index("j", "a")), ["public.i", "public.j"]),
+        (
+            (
+                index("p_a_idx", "a", table=P),
+                index("p_a_idx1", "a", table=P),
+                index("p_1_a_idx", "a", table=P1, parent=PARENT),
+                index("p_1_a_idx1", "a", table=P1, parent=QualifiedName("app", "p_a_idx1"), scans=5),
+            ),
+            [],
+        ),
+        ((index("wide", "a", "b"), index("narrow", "a", scans=5)), ["public.wide"]),
+    ],
+)
+def test_what_a_duplicate_is_read_for_counts_for_the_one_that_stays(made: Any, expected: list[str]) -> None:
+    """Who drops both that is called a duplicate and what is called unused has one left."""
+    assert objects(lint_indexes.unused_index, *made) == expected
+    gone = {*expected, *objects(lint_indexes.duplicate_index, *made), *objects(lint_indexes.overlapping_index, *made)}
+    read = {str(one.key) for one, _, scans in made if scans}
+    assert not read or len(gone) < len(made)
 
 
 def test_a_duplicate_goes_by_sql_or_by_module() -> None:
