@@ -89,7 +89,8 @@ options:
     description:
       - Drop what this module once made and what is no longer declared. What others made is never dropped.
       - An index or constraint with this collection's comment that is not noted as made is a copy, and left with a warning;
-        so is an index that is a replica identity.
+        so is an index that is a replica identity. Views, policies and audit triggers go by their comment. A table that loses
+        its last policy keeps its row security, and an audit log its entries.
     type: bool
     default: false
 notes:

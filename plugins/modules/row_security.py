@@ -16,6 +16,9 @@ description:
     owner, has BYPASSRLS or is a superuser; only restrictive policies; C(current_setting) without C(NULLIF); a function that
     would be called anew for each row although it depends on none.
   - Permissive policies that nobody declared are named, for they open rows beside the declared ones.
+  - With O(purge), policies made here that are no longer declared are dropped. A table that is taken out of O(tables) keeps
+    its row security as it is, so that nobody whom policies hold sees its rows; a warning names it, and V(absent) as its state
+    opens it. Indexes of owner columns and the context's function stay.
 options:
   context:
     description: The settings that carry the application's user into a transaction.

@@ -234,6 +234,8 @@ REFUSED: list[tuple[Item, str]] = [
     (check("id > 1", "i", "events_01"), "public.events is the parent of public.events_01 and has the same at"),
     (check("id > 2", "above", "events_01"), "public.events_01 inherits it from its parent: declare it there"),
     (check("", "above", "events_02_a", state="absent"), "public.events_02_a inherits it from its parent"),
+    (check("id > 1", "j", "events"), ""),
+    (check("id > 2", "j", "events_01"), "public.events is the parent of public.events_01 and has another j at"),
 ]
 
 

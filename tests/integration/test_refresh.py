@@ -178,3 +178,29 @@ def test_readers_never_wait_while_it_runs_again_and_again(shop: Server) -> None:
         done.set()
         reader.join()
     assert failed == []
+
+
+def test_one_that_row_security_would_empty_keeps_its_rows(shop: Server) -> None:
+    """FORCE holds the owner, as whom the server fills: without a policy for it, there is nothing to see."""
+    shop.run(
+        "CREATE ROLE filler",
+        "ALTER TABLE orders OWNER TO filler",
+        "ALTER MATERIALIZED VIEW sums OWNER TO filler",
+        "ALTER VIEW large OWNER TO filler",
+        "ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
+        database=DATABASE,
+    )
+    try:
+        assert fill(shop, SUMS).blocked == ()  # the owner is not held yet
+        shop.run("ALTER TABLE orders FORCE ROW LEVEL SECURITY", database=DATABASE)
+        found = fill(shop, SUMS, MANY)
+        (why,) = found.blocked
+        assert "no policy of public.orders is for role filler, as which public.sums is filled" in why
+        assert "Give filler a policy for SELECT there" in why
+        assert list(found.views) == ["public.How many?"]  # of what stands in the other one
+        assert ask(shop, "SELECT sum(n) FROM sums") == [(100,)]
+        shop.run("CREATE POLICY p ON orders FOR SELECT TO filler USING (id <= 50)", database=DATABASE)
+        assert fill(shop, SUMS).blocked == ()
+        assert ask(shop, "SELECT sum(n) FROM sums") == [(50,)]
+    finally:
+        shop.run("REASSIGN OWNED BY filler TO postgres", "DROP OWNED BY filler", "DROP ROLE filler", database=DATABASE)

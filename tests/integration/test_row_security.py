@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import SpecError, ViolatingRows
-from ansible_collections.pgstead.ops.plugins.module_utils._core.names import short_hash
+from ansible_collections.pgstead.ops.plugins.module_utils._core.names import quote, short_hash
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute, rows
 
 from .conftest import USER, Server
@@ -251,8 +251,32 @@ def test_purge_takes_tables_that_are_no_longer_declared(shop: Server) -> None:
     declare(shop)
     one = [DECLARED["tables"][0]]
     assert not declare(shop, tables=one).changed
-    assert declare(shop, tables=one, purge=True).changed
-    assert not declare(shop, tables=one, purge=True).changed
+    shop.run(
+        "GRANT SELECT ON parts TO shop_app", f"INSERT INTO parts VALUES (1, '{NOBODY}', '2026-01-01')", database="rows"
+    )
+    predicted, done = (declare(shop, tables=one, purge=True, check=check) for check in (True, False))
+    assert (predicted.diff, predicted.warnings) == (done.diff, done.warnings)
+    assert [warning.partition(":")[0] for warning in done.warnings] == ["public.parts is no longer declared"]
+    again = declare(shop, tables=one, purge=True)
+    assert (again.changed, again.diff, again.warnings) == (False, [], ())
+    assert what_is_left(shop) == [(True, True, [])]
+    with connect(place(shop)) as connection:
+        for role in ("shop_app", "shop_owner"):
+            execute(connection, f"SET ROLE {role}")
+            assert counted(connection, "parts") == [0]
+    opened = [*one, {"name": "parts", "state": "absent"}]
+    assert declare(shop, tables=opened, purge=True).changed
+    assert not declare(shop, tables=opened, purge=True).changed
+    assert what_is_left(shop) == [(False, False, [])]
+
+
+def what_is_left(server: Server) -> list[Any]:
+    with connect(place(server)) as connection:
+        return rows(
+            connection,
+            "SELECT relrowsecurity, relforcerowsecurity, ARRAY(SELECT polname::text FROM pg_policy WHERE polrelid = c.oid)"
+            " FROM pg_class c WHERE oid = 'parts'::regclass",
+        )
 
 
 def test_the_context_holds_for_one_transaction_and_raises_outside_of_one(shop: Server) -> None:
@@ -266,6 +290,23 @@ def test_the_context_holds_for_one_transaction_and_raises_outside_of_one(shop: S
         assert rows(connection, setting) == [("7", "admin")]
         execute(connection, "COMMIT")
         assert rows(connection, setting) == [("", "")]
+
+
+def test_a_context_function_may_have_any_name(shop: Server) -> None:
+    name = 'it\'s 100% "odd"'
+    context = {**CONTEXT, "function": '"' + name.replace('"', '""') + '"'}
+    assert declare(shop, context=context).changed
+    assert not declare(shop, context=context).changed
+    with connect(place(shop)) as connection:
+        call_it = f"SELECT public.{quote(name)}('7', 'admin')"
+        with pytest.raises(psycopg2.errors.NoActiveSqlTransaction) as caught:
+            rows(connection, call_it)
+        assert caught.value.diag.message_primary == (
+            f"{name} was called outside a transaction: its settings would not last"
+        )
+        execute(connection, "BEGIN")
+        rows(connection, call_it)
+        assert rows(connection, "SELECT current_setting('app.user_id')") == [("7",)]
 
 
 def policy(**what: Any) -> list[dict[str, Any]]:

@@ -315,3 +315,25 @@ def test_storage_of_a_materialised_view_is_left_alone(shop: Server) -> None:
     declare(shop, VIEWS)
     shop.run("ALTER MATERIALIZED VIEW sums SET (fillfactor = 70)", database="views")
     assert not declare(shop, VIEWS).changed
+
+
+def test_a_materialised_view_that_row_security_empties_is_named(shop: Server) -> None:
+    shop.run(
+        "CREATE ROLE holder",
+        "GRANT ALL ON SCHEMA public TO holder",
+        "ALTER TABLE orders OWNER TO holder",
+        "CREATE MATERIALIZED VIEW sums AS SELECT user_id, count(*) AS n FROM orders GROUP BY user_id",
+        "ALTER MATERIALIZED VIEW sums OWNER TO holder",
+        database="views",
+    )
+    view = {"name": "sums", "query": "SELECT user_id, count(*) AS n FROM orders GROUP BY user_id", "materialized": True}
+    try:
+        assert declare(shop, [view]).warnings == ()
+        shop.run("ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY", database="views")
+        found = declare(shop, [view])
+        assert (found.changed, len(found.warnings)) == (False, 1)
+        assert "no policy of public.orders is for role holder, as which public.sums is filled" in found.warnings[0]
+        shop.run("CREATE POLICY all_rows ON orders FOR SELECT TO PUBLIC USING (true)", database="views")
+        assert declare(shop, [view]).warnings == ()
+    finally:
+        shop.run("REASSIGN OWNED BY holder TO postgres", "DROP OWNED BY holder", "DROP ROLE holder", database="views")

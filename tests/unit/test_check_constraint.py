@@ -276,13 +276,30 @@ def test_what_cannot_be(item: Declared, seen: Observed, said: str) -> None:
     assert problem.where == f"check_constraints[0] ({item.check.name})"
 
 
-def test_declared_on_the_parent_too() -> None:
-    below = want(on="e2a")
+@pytest.mark.parametrize(
+    ("below", "said"),
+    [
+        (want(on="e2a"), "public.e is the parent of public.e2a and has the same at check_constraints[0]"),
+        # the partition has the parent's by this name, whatever it says itself
+        (
+            want(on="e2a", text="(b)"),
+            (
+                "public.e is the parent of public.e2a and has another c at check_constraints[0], which the partition "
+                "inherits: give this one another name"
+            ),
+        ),
+        (want(on="e1", text="(b)", no_inherit=True), "and has another c at check_constraints[0], which the partition"),
+        (want("d", on="e2a"), ""),
+        (want(on="u", text="(b)"), ""),
+        (want(on="e2a", present=False), ""),
+    ],
+)
+def test_declared_on_the_parent_too(below: Declared, said: str) -> None:
     below = replace(below, check=replace(below.check, position="check_constraints[1]"))
-    (problem,) = cc.check_all([want(on="e"), below], observed(), Rules())
-    assert problem.where == "check_constraints[1]"
-    assert "check_constraints[0]" in problem.what
-    assert cc.check_all([want(on="e"), replace(below, text="CHECK (b)")], observed(), Rules()) == ()
+    for items in ([want(on="e"), below], [below, want(on="e")]):
+        found = [str(problem) for problem in cc.check_all(items, observed(), Rules())]
+        assert len(found) == bool(said)
+        assert all(one.startswith("check_constraints[1] (c): ") and said in one for one in found)
 
 
 def test_tables() -> None:

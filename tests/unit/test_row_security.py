@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core.expression import constant_calls
 from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
+from ansible_collections.pgstead.ops.plugins.module_utils._core.plan import Plan
 from ansible_collections.pgstead.ops.plugins.module_utils._core.relation import Table
 from ansible_collections.pgstead.ops.plugins.module_utils._core.row_security import (
     Declared,
@@ -120,8 +121,37 @@ def test_holes_drift_and_what_nobody_declared_are_named() -> None:
 def test_purge_takes_only_what_was_made_here() -> None:
     there = observed(MINE, THEIRS)
     assert plan([], there, Rules()).changes == ()
-    (change,) = plan([], there, Rules(purge=True)).changes
+    found = plan([], there, Rules(purge=True))
+    (change,) = found.changes
     assert [(verb, name) for verb, name, _ in change.subject.policies] == [("drop", "p")]
+    assert "and those whom its other policies let (q) sees or writes" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("enabled", "forced", "warned"),
+    [
+        (True, True, ["Nobody but superusers and roles with BYPASSRLS sees or writes its rows now"]),
+        (True, False, ["Nobody but superusers, roles with BYPASSRLS and its owner sees or writes its rows now"]),
+        (False, True, []),
+    ],
+)
+def test_purge_opens_no_table(warned: list[str], *, enabled: bool, forced: bool) -> None:
+    there = observed(MINE, enabled=enabled, forced=forced)
+    found = plan([], there, Rules(purge=True))
+    (change,), (difference,) = found.changes, found.differences
+    assert (change.action, change.subject.enable, change.subject.force) == ("drop_policies", None, None)
+    stays = [
+        f"ALTER TABLE {T} {word} ROW LEVEL SECURITY\n" for word, on in (("ENABLE", enabled), ("FORCE", forced)) if on
+    ]
+    assert difference.after == "".join(stays)
+    assert len(found.warnings) == len(warned)
+    for words, said in zip(warned, found.warnings, strict=True):
+        assert said.startswith(f"{T} is no longer declared")
+        assert words in said
+        assert said.endswith("or with state: absent to open it")
+    after = observed(enabled=enabled, forced=forced)
+    assert plan([], after, Rules(purge=True)) == Plan()
+    assert plan([declared(present=False)], after, Rules(purge=True)).warnings == ()
 
 
 def test_settled_texts_are_one_definition() -> None:

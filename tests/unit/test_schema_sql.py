@@ -11,9 +11,11 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.index import Hei
 from ansible_collections.pgstead.ops.plugins.module_utils._core.index_spec import Index, indexes
 from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
 from ansible_collections.pgstead.ops.plugins.module_utils._core.plan import Change, Mode
+from ansible_collections.pgstead.ops.plugins.module_utils._core.row_security_spec import Context
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import canonical, ledger
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import check_constraint as check_sql
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import index as index_sql
+from ansible_collections.pgstead.ops.plugins.module_utils._pg import row_security as security_sql
 from ansible_collections.pgstead.ops.tests.unit.schema_world import form, old, q, there
 
 ODD = QualifiedName("My Shop", 'a"b')
@@ -99,6 +101,19 @@ def same(name: str = "i", planned: str = "NULL", table: str = "t") -> str:
 def oids(*tables: str) -> str:
     names = ", ".join(f"'public.{table}'" for table in tables)
     return f"(SELECT array_agg(t::oid ORDER BY t::oid) FROM pg_catalog.unnest(ARRAY[{names}]::pg_catalog.regclass[]) t)"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        # as ever: another text would change the function in every database
+        ("set_user_context", "'set_user_context was called outside a transaction: its settings would not last'"),
+        ('100% "it\'s"', "'100%% \"it''s\" was called outside a transaction: its settings would not last'"),
+    ],
+)
+def test_a_context_function_says_its_name(name: str, said: str) -> None:
+    body = security_sql.function_body(Context("app.u", "", QualifiedName("public", name)))
+    assert f"        RAISE EXCEPTION {said}\n            USING ERRCODE" in body
 
 
 HELD = "LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE"

@@ -14,7 +14,7 @@ from .errors import Problem
 from .expression import complaint as complaint_of
 from .names import QualifiedName, parse, short_hash, unusable
 from .plan import Change, Difference, Mode, Plan, joined, not_noted, owner_of, with_marker, without_marker
-from .relation import Tables, inherited_twice, table_problem
+from .relation import Tables, ancestors, table_problem
 
 KIND = "check_constraint"
 OWNER = "check_constraints"
@@ -206,9 +206,23 @@ def check_all(declared: Sequence[Declared], observed: Observed, rules: Rules) ->
             problems += _kept_below(where, observed.own_below.get(check.key, ()))
         if check.no_inherit and check.present and observed.tables[check.table].kind == "p":
             problems.append(Problem(where, "a partitioned table cannot have a NO INHERIT constraint"))
-    places = [(item.check.position, item.check.table) for item in declared if item.text]
-    same = {item.check.position: (item.check.name, item.text) for item in declared}
-    return (*problems, *inherited_twice(places, same, observed.tables))
+    return (*problems, *_also_above(declared, observed.tables))
+
+
+def _also_above(declared: Sequence[Declared], tables: Tables) -> list[Problem]:
+    """Refuse a name on a partition that is declared above it as well: the partition has that one, whatever its text."""
+    present = {item.check.key: item for item in declared if item.text}
+    problems = []
+    for item in present.values():
+        check = item.check
+        for above in ancestors(check.table, tables):
+            other = present.get((above, check.name))
+            if other:
+                what = "the same" if other.text == item.text else f"another {check.name}"
+                end = "" if other.text == item.text else ", which the partition inherits: give this one another name"
+                at = f"has {what} at {other.check.position}{end}"
+                problems.append(Problem(check.where, f"{above} is the parent of {check.table} and {at}"))
+    return problems
 
 
 def _kept_below(where: str, tables: Sequence[QualifiedName]) -> list[Problem]:

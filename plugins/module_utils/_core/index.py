@@ -266,7 +266,8 @@ def drop(table: QualifiedName, name: str, note: str = "") -> Change:
 def build(index: Index, table: QualifiedName, name: str, form: Form, building: str) -> Change:
     """Return the step that builds the index `name` under a name of its own."""
     step = Step(table, building, building, index, form)
-    return Change(KIND, table, name, "build", UPDATE_LOCK, Mode.CONCURRENTLY, step, leaves=building)
+    tree = "" if table == index.table else f"{index.name} on {index.table}"
+    return Change(KIND, table, name, "build", UPDATE_LOCK, Mode.CONCURRENTLY, step, leaves=building, tree=tree)
 
 
 def analysis(made: Change, ready: ObservedIndex | None, old: ObservedIndex | None = None) -> list[Change]:

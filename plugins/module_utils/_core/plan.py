@@ -35,6 +35,7 @@ class Change:
     subject: Any = field(repr=False)
     note: str = ""
     leaves: str = ""  # what a failed build leaves behind, by name
+    tree: str = ""  # the object whose other parts stay when this step of it fails
 
     @property
     def object(self) -> str:

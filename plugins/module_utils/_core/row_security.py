@@ -8,7 +8,7 @@ What is declared becomes policies (row_security_spec.py); here they are laid bes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .names import QualifiedName
 from .plan import Change, Difference, Mode, Plan, joined, owner_of, with_marker, without_marker
@@ -168,15 +168,37 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
     if rules.purge:
         named = {item.protected.table for item in declared}
         plans += [
-            _plan_one(Declared(_nothing(there.table)), observed, rules)
+            _purged(there)
             for there in observed.protected.values()
             if there.table not in named and any(owner_of(policy.comment) == OWNER for policy in there.policies)
         ]
     return joined(plans)
 
 
-def _nothing(table: QualifiedName) -> Protected:
-    return Protected(position="", table=table, policies=(), force=False, present=False)
+def _purged(there: ObservedTable) -> Plan:
+    """Drop our policies of a table that is no longer declared. Row security stays as it is: a line that somebody deleted
+    must not open everybody's rows. The next run finds nothing of ours there, and is silent.
+    """
+    table = there.table
+    gone = [policy.name for policy in there.policies if owner_of(policy.comment) == OWNER]
+    after = replace(there, policies=tuple(policy for policy in there.policies if policy.name not in gone))
+    step = Step(table, table.name, table.name, tuple(("drop", name, None) for name in gone))
+    change = Change(KIND, table, table.name, "drop_policies", STRONG, Mode.TRANSACTION, step, note="no longer declared")
+    difference = Difference(f"row security of {table}", _text(there), _text(after))
+    return Plan((change,), (difference,), warnings=(_closed(after),) if after.enabled else ())
+
+
+def _closed(after: ObservedTable) -> str:
+    """Say who sees the rows of a table that lost our policies, and how it is opened."""
+    others = ", ".join(policy.name for policy in after.policies)
+    seeing = ["superusers", "roles with BYPASSRLS"]
+    seeing += [] if after.forced else ["its owner"]
+    seeing += [f"those whom its other policies let ({others})"] if others else []
+    return (
+        f"{after.table} is no longer declared: the policies made here go, and row security stays on. Nobody but "
+        f"{', '.join(seeing[:-1])} and {seeing[-1]} sees or writes its rows now. Declare it again, or with state: absent to "
+        "open it"
+    )
 
 
 def _plan_one(item: Declared, observed: Observed, rules: Rules) -> Plan:

@@ -210,6 +210,15 @@ class Executor:
     def _what_is_left(self, nothing: str) -> str:
         return f". {self._left} is left behind, and the next run drops it" if self._left else nothing
 
+    def _what_stays(self, change: Change) -> str:
+        """Say what is left of a build that the rows refused."""
+        if not change.tree:
+            return self._what_is_left(". Nothing of it is left behind")
+        return (
+            f"{self._what_is_left('')}. The tree of index {change.tree} is left unfinished: put the rows right and run again, "
+            "or declare it with state: absent"
+        )
+
     def _clean_up(self, change: Change) -> None:
         """Drop what a failed build left; what cannot be dropped now is dropped by the next run."""
         self._left = ""
@@ -237,9 +246,7 @@ class Executor:
             again = "run again: what was finished stays, and what was not is taken up"
             return ConnectionFailed(f"the connection broke during {what}: {text}; {again}", data)
         if isinstance(error, driver.errors.UniqueViolation):
-            return ViolatingRows(
-                f"{what}: rows are not unique: {text}{self._what_is_left('. Nothing of it is left behind')}", data
-            )
+            return ViolatingRows(f"{what}: rows are not unique: {text}{self._what_stays(change)}", data)
         if isinstance(error, driver.errors.CheckViolation):
             return ViolatingRows(f"{what}: rows contradict it: {text}. It holds for new rows; run again", data)
         if isinstance(error, driver.errors.InsufficientPrivilege):

@@ -16,6 +16,7 @@ from .._core.view_spec import View
 from . import ledger
 from . import view as sql
 from .engine import raise_if_any
+from .held_views import held_views
 from .view_kept import read_kept
 
 
@@ -71,8 +72,9 @@ class Views:
         return core.plan(self.forms, self.observed, self.rules)
 
     def verify(self, connection: Any, plan: Plan, search_path: Sequence[str]) -> tuple[str, ...]:
-        """No row can contradict a view."""
-        return ()
+        """No row can contradict a view; warn of those that row security keeps empty."""
+        present = {view.name for view in self.declared if view.present}
+        return tuple(why for name, why in held_views(connection).items() if name in present)
 
     def render(self, change: Change) -> tuple[str, ...]:
         return sql.render(change)

@@ -18,6 +18,7 @@ from .canonical import path_of
 from .connection import Target, execute, rows
 from .engine import spoken
 from .execute import USUAL_LIMITS, Executor, Limits
+from .held_views import held_views
 from .session import onlooker, session
 from .view import read_views
 from .watch import Watcher
@@ -59,9 +60,12 @@ def refresh(
         kept = {view.name: view for view in _kept(connection)}
         above = {name: view.dependants for name, view in read_views(connection).items()}
         executor = Executor(connection, Watcher(eyes, connection.get_backend_pid(), lambda _line: None), limits, pause)
+        held = held_views(connection)
         blocked = []
         for name in ordered([name for name in names if name in kept], above):
-            blocked += [why for why in (obstacle(kept[name]) or _refused(executor, kept[name]),) if why]
+            blocked += [
+                why for why in (obstacle(kept[name]) or held.get(name) or _refused(executor, kept[name]),) if why
+            ]
         return RefreshReport(
             {str(done.change.table): done.seconds for done in executor.done},
             tuple(str(name) for name in names if name not in kept),

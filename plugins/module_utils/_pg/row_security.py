@@ -262,11 +262,12 @@ def function_body(context: Context) -> str:
         if context.role
         else ""
     )
+    said = f"{context.function.name} was called outside a transaction: its settings would not last"
     return f"""
 BEGIN
     -- both are the same in autocommit, where the settings would be gone before the next statement
     IF pg_catalog.now() = pg_catalog.statement_timestamp() THEN
-        RAISE EXCEPTION '{context.function.name} was called outside a transaction: its settings would not last'
+        RAISE EXCEPTION {literal(said.replace("%", "%%"))}
             USING ERRCODE = 'no_active_sql_transaction', HINT = 'BEGIN, set the context, work, COMMIT';
     END IF;
     PERFORM pg_catalog.set_config({literal(context.user)}, coalesce(user_id, ''), true);{role}
