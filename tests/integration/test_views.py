@@ -302,6 +302,38 @@ def test_a_column_with_the_name_of_a_declared_view_stays_a_column(shop: Server) 
     assert not declare(shop, again).changed
 
 
+def test_a_part_of_a_query_with_the_name_of_a_declared_view_stays_that_part(shop: Server) -> None:
+    query = "WITH late AS (SELECT id FROM orders WHERE id > 3), sums(n) AS MATERIALIZED (SELECT 1) SELECT late.id FROM late, sums"
+    again = [*VIEWS, {"name": "parts", "query": query}]
+    declare(shop, again)
+    assert not declare(shop, again).changed
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 3, 0, 1]], ids=str)
+def test_a_further_column_reaches_every_view_that_shows_all(shop: Server, order: list[int]) -> None:
+    shop.run("CREATE TABLE wide (id int); INSERT INTO wide VALUES (1)", database="views")
+    views = [
+        {"name": "v", "query": "SELECT * FROM wide"},
+        {"name": "w", "query": "SELECT * FROM v WHERE id > 0"},
+        {"name": "x", "query": "SELECT * FROM public.w"},
+        {"name": "few", "query": "SELECT id FROM x"},
+    ]
+    declared = [views[number] for number in order]
+    declare(shop, declared)
+    shop.run("ALTER TABLE wide ADD b int", database="views")
+    predicted, done = declare(shop, declared, check=True), declare(shop, declared)
+    assert actions(done) == actions(predicted) == [("replace", "v"), ("replace", "w"), ("replace", "x")]
+    assert predicted.diff == done.diff
+    assert not declare(shop, declared).changed
+    # a new view, made of one that gets a further column at the same time
+    shop.run("ALTER TABLE wide ADD c int", database="views")
+    more = [{"name": "new", "query": "SELECT c FROM x"}, *declared]
+    predicted, done = declare(shop, more, check=True), declare(shop, more)
+    assert actions(done) == actions(predicted)
+    assert sorted(actions(done)) == [("create", "new"), *(("replace", name) for name in "vwx")]
+    assert not declare(shop, more).changed
+
+
 @pytest.mark.parametrize("value", ["on", "1", "yes"])
 def test_an_option_is_the_same_however_it_was_written(shop: Server, value: str) -> None:
     declare(shop, VIEWS)

@@ -145,7 +145,7 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
         mine = observed.views.get(view.name)
         if mine is None or (item.form and not _needs_rebuild(mine, item.form, rules)):
             continue
-        above = _above(view.name, observed)
+        above = _above(view.name, observed.views)
         verb = "be dropped" if item.form is None else "lose or change columns"
         problems += _held(where, verb, [name for name in above if name not in named])
         if item.form:
@@ -155,7 +155,7 @@ def check(declared: Sequence[Declared], observed: Observed, rules: Rules) -> tup
                 problems += [Problem(where, what)] if gone else []
     purged = {view.name for view in _purged(named, observed, rules)}
     for name in sorted(purged):
-        others = [above for above in _above(name, observed) if above not in named | purged]
+        others = [above for above in _above(name, observed.views) if above not in named | purged]
         problems += _held(f"{name}, which is no longer declared", "be dropped", others)
     return tuple(problems)
 
@@ -173,12 +173,17 @@ def _needs_rebuild(mine: ObservedView, form: ViewForm, rules: Rules) -> bool:
     return form.materialized or form.columns[: len(mine.form.columns)] != mine.form.columns
 
 
-def _above(name: QualifiedName, observed: Observed) -> tuple[QualifiedName, ...]:
+def lowest_first(views: Sequence[View], there: Mapping[QualifiedName, ObservedView]) -> list[View]:
+    """Return views in an order in which those that are there come before what is made of them, and new ones last."""
+    return sorted(views, key=lambda view: (view.name not in there, -len(_above(view.name, there))))
+
+
+def _above(name: QualifiedName, views: Mapping[QualifiedName, ObservedView]) -> tuple[QualifiedName, ...]:
     """Return all views that are made of a view, those first that others are made of."""
     found: list[QualifiedName] = []
 
     def visit(one: QualifiedName) -> None:
-        there = observed.views.get(one)
+        there = views.get(one)
         for above in sorted(there.dependants) if there else ():
             if above in found:
                 found.remove(above)
@@ -196,18 +201,20 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
     forms = {item.view.name: item for item in declared}
     absent = [there for item in declared if item.form is None and (there := observed.views.get(item.view.name))]
     # what is made of others goes before them
-    plans += [_dropped(there) for there in sorted(absent, key=lambda view: len(_above(view.name, observed)))]
+    plans += [_dropped(there) for there in sorted(absent, key=lambda view: len(_above(view.name, observed.views)))]
     for item in declared:
         if item.form is None or item.view.name in rebuilt:
             continue
         mine = observed.views.get(item.view.name)
         if mine and _needs_rebuild(mine, item.form, rules):
-            above = [forms[name] for name in _above(item.view.name, observed) if name in forms and forms[name].form]
+            above = [
+                forms[name] for name in _above(item.view.name, observed.views) if name in forms and forms[name].form
+            ]
             plans.append(_rebuilt(item, mine, above, observed))
             rebuilt |= {other.view.name for other in above}
         else:
             plans.append(_one(item, mine, observed, rules))
-    gone = sorted(_purged(forms, observed, rules), key=lambda view: (len(_above(view.name, observed)), view.name))
+    gone = sorted(_purged(forms, observed, rules), key=lambda view: (len(_above(view.name, observed.views)), view.name))
     plans += [_dropped(view, "no longer declared") for view in gone]
     return joined(plans)
 

@@ -51,7 +51,7 @@ class Views:
 
     def settle(self, connection: Any, search_path: Sequence[str]) -> tuple[str, ...]:
         present = [view for view in self.declared if view.present]
-        forms, refused = sql.tried(connection, present, search_path)
+        forms, refused = sql.tried(connection, present, search_path, self.observed.views)
         raise_if_any(
             [Problem(f"{v.position} ({v.name})", refused[v.name].refusal) for v in present if v.name in refused]
         )

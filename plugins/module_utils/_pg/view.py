@@ -10,7 +10,7 @@ from typing import Any
 
 from .._core.names import QualifiedName, literal, quote, short_hash
 from .._core.plan import Change
-from .._core.view import KIND, ObservedView, Step, ViewForm, options_of, temporary_name
+from .._core.view import KIND, ObservedView, Step, ViewForm, lowest_first, options_of, temporary_name
 from .._core.view_spec import View
 from .canonical import Answer, path_of, tagged, trial_name
 from .connection import driver, execute, rows
@@ -80,54 +80,80 @@ def _pairs(columns: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
 
 
 def tried(
-    connection: Any, views: Sequence[View], search_path: Sequence[str]
+    connection: Any, views: Sequence[View], search_path: Sequence[str], there: Mapping[QualifiedName, ObservedView]
 ) -> tuple[dict[QualifiedName, ViewForm], dict[QualifiedName, Answer]]:
     """Return what the server makes of each query, in an order in which they can be made, and what it refuses.
 
     Each becomes a temporary view of its own name; all of it is rolled back. A sibling is the one that is there, or, where
-    there is none or that one will not do, the one that is tried here.
+    there is none or that one will not do, the one that is tried here. Where one gets other columns, all are tried once
+    more, those first that others are made of, on siblings as they shall be: `*` of one stands for its new columns.
     """
-    pending, refused, order = list(views), {}, []
     with tagged(connection):
         execute(connection, "BEGIN")
         try:
-            while pending:
-                left = []
-                for view in pending:
-                    answer = _try(connection, view, views, search_path)
-                    if answer.refusal:
-                        left.append(view)
-                        refused[view.name] = answer
-                    else:
-                        order.append(view)
-                        refused.pop(view.name, None)
-                if len(left) == len(pending):
-                    break
-                pending = left
-            execute(connection, "SET LOCAL search_path = ''")
-            found = {name: (text, columns) for name, text, columns in rows(connection, _TRIED)}
+            order, refused = _made_in_turn(connection, views, search_path, siblings=False)
+            found = _tried(connection)
+            other = [
+                view for view in order if (old := there.get(view.name)) and found[view.name.name][1] != old.form.columns
+            ]
+            if other:
+                execute(connection, "ROLLBACK")
+                execute(connection, "BEGIN")
+                order, refused = _made_in_turn(connection, lowest_first(views, there), search_path, siblings=True)
+                found = _tried(connection)
         finally:
             if not connection.closed:
                 execute(connection, "ROLLBACK")
     forms = {}
     for view in order:
         text, columns = found[view.name.name]
-        forms[view.name] = ViewForm(_real(text, views), _pairs(columns), view.options, view.materialized)
+        forms[view.name] = ViewForm(_real(text, views), columns, view.options, view.materialized)
     return forms, refused
 
 
-def _try(connection: Any, view: View, views: Sequence[View], search_path: Sequence[str]) -> Answer:
+def _tried(connection: Any) -> dict[str, tuple[str, tuple[tuple[str, str], ...]]]:
+    execute(connection, "SET LOCAL search_path = ''")
+    return {name: (text, _pairs(columns)) for name, text, columns in rows(connection, _TRIED)}
+
+
+def _made_in_turn(
+    connection: Any, views: Sequence[View], search_path: Sequence[str], *, siblings: bool
+) -> tuple[list[View], dict[QualifiedName, Answer]]:
+    """Make temporary views, one that is refused after those that can be made; return them in that order, and what cannot."""
+    pending, refused, order = list(views), dict[QualifiedName, Answer](), list[View]()
+    while pending:
+        left = []
+        for view in pending:
+            answer = _try(connection, view, views, search_path, siblings=siblings)
+            if answer.refusal:
+                left.append(view)
+                refused[view.name] = answer
+            else:
+                order.append(view)
+                refused.pop(view.name, None)
+        if len(left) == len(pending):
+            break
+        pending = left
+    return order, refused
+
+
+def _try(connection: Any, view: View, views: Sequence[View], search_path: Sequence[str], *, siblings: bool) -> Answer:
+    """Try a query on the views that are there, or else, with `siblings` rather, on those that were tried before it."""
     path = path_of(view.name.schema, search_path)
-    first = _attempt(connection, view.name, view.query, path)
-    if not first.refusal:
-        return first
     query = view.query
     for other in views:
         query = re.sub(
             rf"(?<![\w.\"$]){re.escape(other.name.sql)}(?![\w\"$])", f"pg_temp.{quote(other.name.name)}", query
         )
-    second = _attempt(connection, view.name, query, f"pg_temp, {path.removesuffix(', pg_temp')}")
-    return first if second.refusal else second
+    real = (view.query, path)
+    ways = [real, (query, f"pg_temp, {path.removesuffix(', pg_temp')}")]
+    answers = []
+    for text, where in reversed(ways) if siblings else ways:
+        answer = _attempt(connection, view.name, text, where)
+        if not answer.refusal:
+            return answer
+        answers.append(answer)
+    return answers[-1 if siblings else 0]  # of what is there
 
 
 def _attempt(connection: Any, name: QualifiedName, query: str, path: str) -> Answer:
@@ -150,6 +176,8 @@ def _real(text: str, views: Sequence[View]) -> str:
     """
     for view in views:
         sibling, real = re.escape(quote(view.name.name)), view.name.sql.replace("\\", "\\\\")
+        if re.search(rf"(?:WITH|RECURSIVE|,) {sibling}(?:\([^()]*\))? AS (?:(?:NOT )?MATERIALIZED )?\(", text):
+            continue  # within the query, it is the name of a part of it
         text = re.sub(rf"(\n *(?:FROM|(?:[A-Z]+ )*JOIN) \(*){sibling}(?![\w\".$])", rf"\g<1>{real}", text)
     return _text(text)
 
