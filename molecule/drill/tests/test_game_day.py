@@ -42,7 +42,7 @@ def test_a_rebuild_that_was_cut_off_while_it_fetched_is_begun_again(versioned: P
     machine.check_output(
         f"systemctl stop {primary.unit} && rm /var/lib/postgresql/{primary.version}/main/global/pg_control && "
         f'mkdir -p /var/lib/pgstead/restore && echo \'{{"aside": ""}}\' > {note} && '
-        f"echo 1764160000.5 {primary.name} > /var/lib/pgstead/game_day"
+        f"echo $(date +%s.5) {primary.name} > /var/lib/pgstead/game_day"
     )
     done = play("--limit", primary.name, playbook=GAME_DAY, game_day_host=spare)
     assert done.code == 0, done.output
