@@ -202,6 +202,12 @@ def test_what_lies_on_another_disk_is_not_moved_aside(work: Restore, tmp_path: P
         restore._room(changed, backup("b", hours=1, at=10), unfinished=False)
 
 
+def test_a_segment_is_asked_for_anew_after_a_minute(work: Restore, host: Host) -> None:
+    """Archiving waits for longer: at the end of a timeline, pgBackRest itself can wait for what nobody fetches."""
+    work.engine.restore("b", [])
+    assert '--archive-timeout=60 --repo=1 archive-get %f "%p"' in host.asked[-1]
+
+
 def test_a_stopped_standby_is_refused(work: Restore) -> None:
     (work.data / "standby.signal").touch()
     with pytest.raises(SpecError, match="is that of a standby: restore its primary"):

@@ -25,6 +25,9 @@ Run = Callable[[Sequence[str]], tuple[int, str, str]]
 PROGRAM = "/usr/bin/pgbackrest"
 _NOT_EMPTY, _LOCKED = 40, 50  # exit codes
 _LOCK_SECONDS = 30
+# For one segment, before it is asked for anew: where a timeline ends, the process that fetches ahead can be one that was
+# told of the old one, and nobody fetches what is waited for.
+_FETCH_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class PgBackRest:
         """
         (key,) = self.keys
         said = " ".join(f'"{word}"' if " " in word else word for word in self.options)
-        fetch = f'{PROGRAM} {said} --stanza={self.stanza} --repo={key} archive-get %f "%p"'
+        wait = f"--archive-timeout={_FETCH_SECONDS}"
+        fetch = f'{PROGRAM} {said} --stanza={self.stanza} {wait} --repo={key} archive-get %f "%p"'
         command = f"--recovery-option=restore_command={restore_command(fetch, last)}"
         self.call("restore", f"--repo={key}", f"--set={label}", "--delta", *words, command)
 
