@@ -44,6 +44,12 @@ def chain(day: float, name: str = "") -> list[Backup]:
         ([backup("old", hours=YEARS), *chain(1)], ()),
         ([*chain(100), *chain(1)], ("100D",)),
         ([backup("old", hours=YEARS), backup("bad", hours=300, good=False), *chain(1)], ("bad",)),
+        # of a young host, from the oldest
+        ([backup("first", hours=30), backup("second", hours=26), backup("new")], ()),
+        (
+            [backup("first", hours=30), backup("middle", hours=28), backup("second", hours=26), backup("new")],
+            ("middle",),
+        ),
         # those above go with it
         ([*chain(100), *chain(20), *chain(1)], ("100F", "20D")),
         # an hour of the last day is kept by any kind, a day by full or differential ones, a week by full ones

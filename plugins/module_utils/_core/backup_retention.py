@@ -72,9 +72,12 @@ def wal_window(keep: Mapping[str, timedelta]) -> timedelta:
 
 
 def _begin(backups: Sequence[Backup], window: timedelta, now: datetime) -> Backup | None:
-    """Return the newest good full backup that is older than the window: any moment of it is reached from there."""
-    older = [one for one in backups if one.kind == "full" and one.good and one.stopped <= now - window]
-    return max(older, key=lambda one: one.stopped, default=None)
+    """Return the newest good full backup that is older than the window: any moment of it is reached from there; on a young
+    host, the oldest one.
+    """
+    fulls = sorted((one for one in backups if one.kind == "full" and one.good), key=lambda one: one.stopped)
+    older = [one for one in fulls if one.stopped <= now - window]
+    return next(iter([*reversed(older), *fulls]), None)
 
 
 def wal_fulls(backups: Sequence[Backup], window: timedelta, now: datetime) -> int:
