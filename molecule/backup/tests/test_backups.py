@@ -123,6 +123,8 @@ def test_a_repository_that_was_emptied_is_made_anew_by_the_playbook_that_is_name
     told = play("--check", "--limit", server.name, playbook="pgstead.ops.backup_setup")
     assert told.code == 0, told.output
     assert told.changed[server.name] > 0
+    # as when the schedule begins a backup meanwhile: it is waited for
+    server.host.check_output("setsid -f flock /var/lib/pgstead/jobs/backup.lock sleep 90 > /dev/null 2>&1 < /dev/null")
     run = play("--limit", server.name, playbook="pgstead.ops.backup_setup")
     assert run.code == 0, run.output
     for name in ("check_archiving", "backup_verify"):
