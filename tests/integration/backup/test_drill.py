@@ -24,7 +24,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import 
 
 from ..conftest import USER  # noqa: TID252 - the tests are no package that is installed
 from .drill_world import DrillWorld, drill_world, mark, running
-from .world import FAR, PASSPHRASE, World, until
+from .world import FAR, NEAR, PASSPHRASE, World, until
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,8 @@ def test_wal_comes_from_the_repository_that_is_tried(host: DrillWorld, laid: Lai
 
 
 def test_a_flipped_bit_is_named(host: DrillWorld) -> None:
-    largest = max(host.world.files("near", "backup/*/*F/**/*"), key=lambda path: path.stat().st_size)
+    taken = host.world.newest(NEAR).label  # an older one may be larger, and is not what is restored
+    largest = max(host.world.files("near", f"backup/*/{taken}/**/*"), key=lambda path: path.stat().st_size)
     before = largest.read_bytes()
     largest.write_bytes(
         before[: len(before) // 2] + bytes([before[len(before) // 2] ^ 1]) + before[len(before) // 2 + 1 :]
