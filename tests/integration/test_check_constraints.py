@@ -171,6 +171,19 @@ def test_rows_that_contradict_are_counted_and_named_before_anything_is_done(db: 
     assert actions(round_trip(db.checks, items[1:])) == ["validate", "validate"]
 
 
+def test_an_expression_that_fails_on_a_row_is_named_before_anything_is_done(db: Database) -> None:
+    db.run("UPDATE orders SET note = 'seven' WHERE id = 7", "UPDATE orders SET total = 0 WHERE id = 8")
+    items = [check("total >= 0", "fine"), check("note::int > 0", "number"), check("1 / total > 0", "share")]
+    for check_mode in (True, False):
+        with pytest.raises(ViolatingRows, match="Nothing was changed") as caught:
+            db.checks(items, check_mode=check_mode)
+        said = str(caught.value)
+        assert "check_constraints[1] (number): its expression fails on a row of public.orders: invalid input" in said
+        assert "check_constraints[2] (share): its expression fails on a row of public.orders: division by zero" in said
+        assert "(fine)" not in said
+    assert state(db) == []
+
+
 def test_a_constraint_of_one_table_alone_looks_at_its_own_rows(db: Database) -> None:
     db.run("CREATE TABLE base (id int); CREATE TABLE derived () INHERITS (base); INSERT INTO derived VALUES (-1)")
     round_trip(db.checks, [check("id > 0", table="base", no_inherit=True)])

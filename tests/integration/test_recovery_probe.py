@@ -139,7 +139,7 @@ def test_the_owners_questions_with_the_right_answer(restored: Server, sql: str, 
         ("SELECT 1, 2", {"value": 1}, "failed", "must answer one value"),
         ("SELECT gone FROM users", {"value": 1}, "failed", "does not exist"),
         ("SELECT nextval('down')", {"value": 1}, "could_not_run", "permission denied"),
-        ("SELECT 1/0", {"value": 1}, "could_not_run", "division by zero"),
+        ("SELECT 1/0", {"value": 1}, "could_not_run", "DivisionByZero, see PostgreSQL's log"),
     ],
 )
 def test_the_owners_questions_without(
@@ -147,6 +147,14 @@ def test_the_owners_questions_without(
 ) -> None:
     found_status, told = found(restored, asked(sql, **answer))["statement q"]
     assert (found_status, words in told) == (status, True), told
+
+
+def test_an_answer_that_fails_on_a_row_shows_nothing_of_it(restored: Server) -> None:
+    """It goes into evidence."""
+    restored.run("CREATE TABLE patients AS SELECT 'Jane Roe' AS age", database=DATABASE)
+    question = asked("SELECT count(*) FROM patients WHERE age::int > 0", value=1, role="postgres")
+    status, told = found(restored, question)["statement q"]
+    assert (status, "Roe" in told) == ("could_not_run", False), told
 
 
 def test_a_function_that_writes_is_stopped_by_the_transaction(restored: Server) -> None:

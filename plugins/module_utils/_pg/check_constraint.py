@@ -13,6 +13,7 @@ from .._core.names import QualifiedName, literal, quote
 from .._core.plan import Change
 from .canonical import Answer, Trial, enclosed
 from .connection import driver, execute, rows
+from .execute import of_a_row, words
 from .ledger import forget, remember
 from .tables import OUTSIDE
 
@@ -151,6 +152,21 @@ def violations(
             raise
         return None
     return tuple(found)
+
+
+def failures(connection: Any, table: QualifiedName, texts: Sequence[str], search_path: str) -> list[str]:
+    """Return for each constraint, looked at by itself, what the server says where its expression fails on a row."""
+    found = []
+    for text in texts:
+        try:
+            with _looking(connection, search_path):
+                rows(connection, f"SELECT count(*) FROM {table.sql} WHERE {_violated(table, text)}")
+            found.append("")
+        except driver.Error as error:
+            if not of_a_row(error):
+                raise
+            found.append(words(error, details=True))
+    return found
 
 
 def _violated(table: QualifiedName, text: str) -> str:

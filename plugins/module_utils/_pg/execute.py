@@ -29,8 +29,7 @@ from .watch import Sight, Watcher
 
 BACKOFF_DOUBLINGS = 3
 BUILD_ATTEMPTS = 3
-# Errors of these classes quote values in their first sentence: what cannot be converted, and what RAISE was given.
-_QUOTING = ("22", "P0")
+_OF_A_ROW = ("22", "P0")  # classes of errors: of data, and of PL/pgSQL, which has RAISE
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,16 @@ def words(error: driver.Error, *, details: bool = False) -> str:
     if details or not primary:  # without it, it is the driver that speaks, and it has seen no row
         return " ".join(str(error).split())
     code = error.pgcode or ""
-    quotes = code.startswith(_QUOTING)
-    said = f"{type(error).__name__}, see PostgreSQL's log" if quotes else " ".join(primary.split())
+    said = f"{type(error).__name__}, see PostgreSQL's log" if of_a_row(error) else " ".join(primary.split())
     constraint = f", constraint {error.diag.constraint_name}" if error.diag.constraint_name else ""
     return f"{said} (SQLSTATE {code}{constraint})"
+
+
+def of_a_row(error: driver.Error) -> bool:
+    """Whether an expression raised this on what it was given: the first sentence already quotes a value then, the one that
+    cannot be converted, or what RAISE says.
+    """
+    return (error.pgcode or "").startswith(_OF_A_ROW)
 
 
 class Executor:

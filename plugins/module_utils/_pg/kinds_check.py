@@ -16,7 +16,9 @@ from .._core.relation import Tables
 from . import check_constraint as sql
 from . import ledger
 from .canonical import Answer, answers, path_of
+from .connection import driver
 from .engine import raise_if_any, refusals
+from .execute import of_a_row
 
 
 @dataclass
@@ -107,7 +109,7 @@ class CheckConstraints:
         found, unseen = [], []
         for table, items in by_table.items():
             path = path_of(table.schema, search_path)
-            counted = sql.violations(connection, table, [item.text or "" for item in items], path)
+            counted = self._counted(connection, table, items, path)
             if counted is None:
                 unseen.append(f"row security hides rows of {table} from its owner: they are not counted beforehand")
                 continue
@@ -120,6 +122,23 @@ class CheckConstraints:
             advice = "Nothing was changed. Put the rows right, or declare validated: false to hold new rows only"
             raise ViolatingRows(f"{'; '.join(found)}. {advice}", {"violations": found})
         return tuple(unseen)
+
+    def _counted(
+        self, connection: Any, table: QualifiedName, items: Sequence[core.Declared], path: str
+    ) -> tuple[tuple[int, tuple[str, ...]], ...] | None:
+        """Count as `sql.violations` does; where an expression fails on a row, say which."""
+        texts = [item.text or "" for item in items]
+        try:
+            return sql.violations(connection, table, texts, path)
+        except driver.Error as error:
+            if not of_a_row(error):
+                raise
+            said = zip(items, sql.failures(connection, table, texts, path), strict=True)
+            found = "; ".join(
+                f"{item.check.where}: its expression fails on a row of {table}: {why}" for item, why in said if why
+            )
+            advice = "Nothing was changed. Put the rows right, or write it so that it is true or false for every row"
+            raise ViolatingRows(f"{found}. {advice}") from error
 
     def _validates(self, item: core.Declared, change: Change) -> bool:
         return change.name in (item.check.name, core.temporary_name(item.check.name))

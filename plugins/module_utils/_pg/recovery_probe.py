@@ -20,6 +20,7 @@ from .._core.names import QualifiedName, quote
 from .._core.recovery_probe import COULD_NOT_RUN, FAILED, Answer, Check, Position
 from .._core.recovery_spec import Canary, Counts, Extension, Statement, Wish, question
 from .connection import Target, connect, driver, execute, rows
+from .execute import of_a_row, words
 
 Question = Callable[[Any], Answer]
 LENT_SCHEMA = "pgstead_amcheck"
@@ -166,15 +167,17 @@ def _asked(connection: Any, check: str, place: str, question_: Question) -> Chec
     try:
         # without row security, rows that a policy hides would be missing rows: the server refuses instead
         execute(connection, "BEGIN READ ONLY; SET LOCAL row_security = off; SET LOCAL lock_timeout = '1min'")
-        status, words = question_(connection)
+        status, told = question_(connection)
     except driver.Error as error:
-        status, words = judge.refused(
-            error.pgcode, error.diag.message_primary or str(error) or "the connection was lost"
+        # the answer goes into evidence, which people read who may not read the rows
+        said = (
+            words(error) if of_a_row(error) else error.diag.message_primary or str(error) or "the connection was lost"
         )
+        status, told = judge.refused(error.pgcode, said)
     finally:
         if not connection.closed:
             execute(connection, "ROLLBACK")
-    return Check(check, place, status, words, round(time.monotonic() - since, 3))
+    return Check(check, place, status, told, round(time.monotonic() - since, 3))
 
 
 def _roles(connection: Any, wanted: Sequence[str]) -> Answer:
