@@ -25,7 +25,7 @@ from .._core.errors import (
 )
 from .._core.plan import Change, Plan
 from .._core.relation import Tables, user_tables
-from . import ledger
+from . import ledger, rights
 from .canonical import Answer, path_of
 from .connection import Target, connect, driver, execute
 from .execute import Done, Executor, Limits, words
@@ -90,7 +90,8 @@ def converge(kind: Kind, options: Options) -> Report:
             return Report(waiting=True)
         plan, warnings = _planned(kind, connection, options, tables)
         if options.check_mode or not plan.changes:
-            warnings = (*warnings, *kind.verify(connection, plan, options.search_path))
+            refused = (f"a run would be refused: {why}" for why in _forbidden(connection, plan))
+            warnings = (*warnings, *refused, *kind.verify(connection, plan, options.search_path))
             steps = tuple((change, kind.render(change), None) for change in plan.changes)
             return Report(plan, steps, warnings=(*warnings, *plan.warnings))
         with one_run_at_a_time(connection, options.limits.run_wait_seconds), onlooker(options.target) as eyes:
@@ -126,6 +127,8 @@ def _planned(kind: Kind, connection: Any, options: Options, tables: Tables) -> t
 def _applied(kind: Kind, connection: Any, watcher: Watcher, options: Options) -> Report:
     """Plan again now that nobody else changes this schema, carry it out, and see that nothing is left."""
     plan, warnings = _undisturbed(kind, connection, options)
+    if refused := _forbidden(connection, plan):
+        raise PermissionDenied(f"{options.target}: {'; '.join(refused)}. Nothing was changed")
     warnings = (*warnings, *kind.verify(connection, plan, options.search_path))
     ledger.prepare(connection)
     executor = Executor(connection, watcher, options.limits, options.pause, details=True)
@@ -145,6 +148,13 @@ def _applied(kind: Kind, connection: Any, watcher: Watcher, options: Options) ->
             {"applied": [step(one.change, one.sql, one.seconds) for one in executor.done]},
         )
     return Report(plan, _timed(executor.done), warnings=(*warnings, *plan.warnings))
+
+
+def _forbidden(connection: Any, plan: Plan) -> tuple[str, ...]:
+    """Say what this role may not do of a plan: half of it would be done before the server says so."""
+    if not plan.changes:
+        return ()
+    return tuple(why for why in (rights.lacking(connection, plan.changes), ledger.lacking(connection)) if why)
 
 
 def _undisturbed(kind: Kind, connection: Any, options: Options) -> tuple[Plan, tuple[str, ...]]:

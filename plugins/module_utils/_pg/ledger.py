@@ -10,7 +10,7 @@ from typing import Any
 
 from .._core.errors import PermissionDenied
 from .._core.names import QualifiedName, literal
-from .connection import driver, execute, rows
+from .connection import rows
 from .session import make_own_tables
 
 _TABLES = """
@@ -35,6 +35,11 @@ CREATE TABLE IF NOT EXISTS pgstead.loaded (
     PRIMARY KEY (what, sha256));
 COMMENT ON TABLE pgstead.loaded IS 'Content that pgstead.ops ran once: load_sql and migrate_command';
 """
+_MAY = """
+SELECT current_user, pg_catalog.current_database(),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+       (SELECT pg_catalog.has_schema_privilege(oid, 'CREATE') FROM pg_catalog.pg_namespace WHERE nspname = 'pgstead')
+"""
 _MADE = """
 SELECT schema_name, table_name, name, pg_catalog.to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI"Z"')
 FROM pgstead.made WHERE kind = %s
@@ -49,18 +54,31 @@ _NOTED = "SELECT DISTINCT schema_name, table_name FROM pgstead.made WHERE kind =
 
 def prepare(connection: Any) -> None:
     """Create the schema where it is missing. Raises PermissionDenied where this role cannot write into it."""
-    if _there(connection) == {"made", "loaded"}:
+    if _complete(connection):
         return
-    try:
-        make_own_tables(connection, _CREATE)
-    except driver.errors.InsufficientPrivilege as error:
-        execute(connection, "ROLLBACK")
-        ((role, database),) = rows(connection, "SELECT current_user, pg_catalog.current_database()")
-        raise PermissionDenied(
-            f"role {role} cannot make the schema pgstead, in which the collection notes what it made: "
-            f"{str(error).strip()}. Grant it CREATE on the database {database}, or act as the database's owner "
-            "(session_role)"
-        ) from error
+    if why := lacking(connection):
+        raise PermissionDenied(why)
+    make_own_tables(connection, _CREATE)
+
+
+def lacking(connection: Any) -> str:
+    """Say why this role cannot make the schema; an empty text where it can, or need not. Raises PermissionDenied as
+    prepare does.
+    """
+    if _complete(connection):
+        return ""
+    ((role, database, makes, fills),) = rows(connection, _MAY)
+    missing = ([] if makes else [f"the database {database}"]) + (["the schema pgstead"] if fills is False else [])
+    if not missing:
+        return ""
+    return (
+        f"role {role} cannot make the schema pgstead, in which the collection notes what it made. Grant it CREATE on "
+        f"{' and on '.join(missing)}, or act as the owner of the database (session_role)"
+    )
+
+
+def _complete(connection: Any) -> bool:
+    return _there(connection) == {"made", "loaded"}
 
 
 def _there(connection: Any) -> set[str]:
