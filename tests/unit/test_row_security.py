@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,6 +126,20 @@ def test_purge_takes_only_what_was_made_here() -> None:
     (change,) = found.changes
     assert [(verb, name) for verb, name, _ in change.subject.policies] == [("drop", "p")]
     assert "and those whom its other policies let (q) sees or writes" in found.warnings[0]
+
+
+def test_purge_widens_nothing_that_others_let_in() -> None:
+    """Without a permissive policy that is not ours, a restrictive one narrows nothing."""
+    narrow = ObservedPolicy("n", replace(form(), permissive=False), OURS)
+    found = plan([], observed(MINE, narrow, THEIRS), Rules(purge=True))
+    (change,) = found.changes
+    assert [name for _, name, _ in change.subject.policies] == ["p"]
+    stays = "policy n on public.orders is no longer declared, and stays"
+    assert found.warnings[0].startswith(stays)
+    again = plan([], observed(narrow, THEIRS), Rules(purge=True))
+    assert (again.changes, len(again.warnings), again.warnings[0].startswith(stays)) == ((), 1, True)
+    (alone,) = plan([], observed(MINE, narrow), Rules(purge=True)).changes
+    assert [name for _, name, _ in alone.subject.policies] == ["p", "n"]
 
 
 @pytest.mark.parametrize(

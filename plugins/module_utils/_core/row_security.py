@@ -177,15 +177,25 @@ def plan(declared: Sequence[Declared], observed: Observed, rules: Rules) -> Plan
 
 def _purged(there: ObservedTable) -> Plan:
     """Drop our policies of a table that is no longer declared. Row security stays as it is: a line that somebody deleted
-    must not open everybody's rows. The next run finds nothing of ours there, and is silent.
+    must not open everybody's rows. So restrictive ones stay where somebody else's permissive ones do.
     """
     table = there.table
-    gone = [policy.name for policy in there.policies if owner_of(policy.comment) == OWNER]
+    ours = [policy for policy in there.policies if owner_of(policy.comment) == OWNER]
+    opened = any(policy.form.permissive for policy in there.policies if policy not in ours)
+    gone = [policy.name for policy in ours if policy.form.permissive or not opened]
+    stay = tuple(
+        f"policy {policy.name} on {table} is no longer declared, and stays: it narrows what policies that are not ours let "
+        "in. Declare the table with state: absent to drop it"
+        for policy in ours
+        if policy.name not in gone
+    )
+    if not gone:
+        return Plan(warnings=stay)
     after = replace(there, policies=tuple(policy for policy in there.policies if policy.name not in gone))
     step = Step(table, table.name, table.name, tuple(("drop", name, None) for name in gone))
     change = Change(KIND, table, table.name, "drop_policies", STRONG, Mode.TRANSACTION, step, note="no longer declared")
     difference = Difference(f"row security of {table}", _text(there), _text(after))
-    return Plan((change,), (difference,), warnings=(_closed(after),) if after.enabled else ())
+    return Plan((change,), (difference,), warnings=(*stay, *((_closed(after),) if after.enabled else ())))
 
 
 def _closed(after: ObservedTable) -> str:
