@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,12 +141,21 @@ class PgBackRest:
         """
         code, _said = self._create("--no-online")
         if code == _NOT_EMPTY and all(held.missing for held in self.info(repository).held):
-            self.call("stop")  # it asks for that
-            try:
-                self.call("stanza-delete", f"--repo={repository}", "--force")
-            finally:
-                self.call("start")
+            with self._own_locks() as locks:
+                self.call("stop", locks)  # it asks for that
+                self.call("stanza-delete", f"--repo={repository}", "--force", locks)
         self.create("--no-online")
+
+    @contextmanager
+    def _own_locks(self) -> Iterator[str]:
+        """Yield an option for a lock path of its user's own: a stop file in it stops nothing else, however we end."""
+        code, out, err = self.run([*self.prefix, "mktemp", "--directory", "--tmpdir", "pgstead-locks-XXXXXXXX"])
+        if code != 0:
+            raise HostError(f"a directory for locks of pgBackRest cannot be made: {(out + err).strip()}")
+        try:
+            yield f"--lock-path={out.strip()}"
+        finally:
+            self.run([*self.prefix, "rm", "-r", "--", out.strip()])
 
     def _create(self, *words: str) -> tuple[int, str]:
         """Return the exit code, and what was said. Asynchronous archiving holds the same lock for moments: a busy server is no

@@ -8,8 +8,11 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ import pytest
 from ansible_collections.pgstead.ops.plugins.module_utils._core.archiving import archiving_faults
 from ansible_collections.pgstead.ops.plugins.module_utils._core.backup_config import archive_command
 from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import HostError
+from ansible_collections.pgstead.ops.plugins.module_utils._host import programs
 from ansible_collections.pgstead.ops.plugins.module_utils._host.pgbackrest import PROGRAM
 from ansible_collections.pgstead.ops.plugins.module_utils._pg import archiving
 
@@ -32,6 +36,13 @@ def copying(world: World, known: set[str]) -> bool:
     return any(path.parts[len(world.place.parts) + 3] not in known for path in found)
 
 
+def holder(world: World) -> int:
+    """Return the process that makes a backup; 0 while its lock file is written anew with how far it is."""
+    with suppress(ValueError):
+        return int(json.loads((world.place / f"lock/{STANZA}-backup.lock").read_text())["pid"])
+    return 0
+
+
 def labels(world: World, key: int) -> set[str]:
     return {one.label for one in world.engine(key).info().backups}
 
@@ -43,8 +54,7 @@ def test_a_backup_that_is_killed_counts_as_nothing(world: World) -> None:
     with world.not_archiving():
         job.start()
         until(lambda: copying(world, known), "the backup does not begin")
-        holder = json.loads((world.place / f"lock/{STANZA}-backup.lock").read_text())["pid"]
-        os.killpg(os.getpgid(holder), signal.SIGKILL)
+        os.killpg(os.getpgid(until(lambda: holder(world), "nobody holds the lock")), signal.SIGKILL)
         assert hears.poll(WAIT_SECONDS)
         verdict = hears.recv()
         job.join()
@@ -99,7 +109,17 @@ def test_a_repository_that_was_emptied_begins_anew(world: World) -> None:
             world.engine(NEAR, THIRD).create_anew(NEAR)  # that one has a stanza, and keeps it
         assert labels(world, NEAR) == near
         assert world.files("emptied", f"**/{segment}*") != []
-        world.engine(NEAR, THIRD).create_anew(THIRD)
+        stopped, locks = [], []
+
+        def run(words: Sequence[str]) -> tuple[int, str, str]:
+            if "stanza-delete" in words:  # were it killed here, a stop file of all would keep WAL from being archived
+                stopped.extend((world.place / "lock").glob("*.stop"))
+                locks.extend(word.partition("=")[2] for word in words if word.startswith("--lock-path="))
+            return programs.run(words)
+
+        replace(world.engine(NEAR, THIRD), run=run).create_anew(THIRD)
+        assert stopped == []
+        assert [Path(own).exists() for own in locks] == [False]
         assert world.files("emptied", f"**/{segment}*") == []
         world.engine(NEAR, THIRD).check()
         assert labels(world, NEAR) == near
