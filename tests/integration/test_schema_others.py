@@ -77,6 +77,23 @@ def test_a_purge_spares_a_copy_of_a_table(db: Database) -> None:
     ]
 
 
+@pytest.mark.parametrize("server", [18], indirect=True)  # PERIOD came with it
+def test_a_temporal_foreign_key_is_served_by_gist(db: Database) -> None:
+    db.run(
+        "CREATE EXTENSION btree_gist",
+        "CREATE TABLE rooms (id int, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS))",
+        "CREATE TABLE bookings (room int, during daterange,"
+        " CONSTRAINT booked FOREIGN KEY (room, PERIOD during) REFERENCES rooms (id, PERIOD during))",
+    )
+    name = "bookings_room_during_fkey_idx"
+    assert name in {change.name for change in foreign_keys(db, check_mode=True).plan.changes}
+    db.run("CREATE INDEX ON bookings USING gist (room, during)")
+    assert name not in {change.name for change in foreign_keys(db, check_mode=True).plan.changes}
+    db.run("DROP INDEX bookings_room_during_idx")
+    assert name in {change.name for change in foreign_keys(db).plan.changes}
+    assert not foreign_keys(db).plan.changes
+
+
 def test_a_purge_spares_replica_identities(db: Database) -> None:
     db.indexes([orders("code", unique=True, name="x"), on("events", "at", "kind", "id", unique=True, name="tree")])
     db.run(

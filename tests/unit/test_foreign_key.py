@@ -47,11 +47,30 @@ PAIR = ForeignKey(LINES, "lines_order_fkey", ("tenant", "order_id"), (3, 1))
         ("hash", (2,), (2,), True),
         ("gin", (2,), (2,), False),
         ("brin", (2,), (2,), False),
+        ("gist", (2,), (2,), False),
     ],
 )
 def test_an_index_serves_a_key_by_its_first_columns(
     method: str, numbers: tuple[int, ...], key: tuple[int, ...], expected: bool
 ) -> None:
+    found = ForeignKey(ORDERS, "k", tuple("abc"[: len(key)]), key)
+    assert serves(IndexKeys(ORDERS, "i", method, numbers), found) is expected
+
+
+@pytest.mark.parametrize(
+    ("method", "numbers", "expected"),
+    [
+        ("gist", (2, 4), True),
+        ("gist", (2,), True),
+        ("btree", (2,), True),
+        ("btree", (4, 2), False),
+        ("spgist", (2,), False),
+    ],
+)
+def test_a_temporal_key_is_served_where_what_is_equal_is_found(
+    method: str, numbers: tuple[int, ...], expected: bool
+) -> None:
+    key = ForeignKey(ORDERS, "k", ("room", "during"), (2, 4), temporal=True)
     assert serves(IndexKeys(ORDERS, "i", method, numbers), key) is expected
 
 

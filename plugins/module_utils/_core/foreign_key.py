@@ -22,12 +22,15 @@ ENDING = "fkey_idx"  # tells these indexes from those that somebody declared or 
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """One foreign key: its columns by name, and by number as indexes have them."""
+    """One foreign key: its columns by name, and by number as indexes have them. The last one of a temporal key (`PERIOD`,
+    PostgreSQL 18) is looked for by overlap, the others by equality.
+    """
 
     table: QualifiedName
     name: str
     columns: tuple[str, ...]
     numbers: tuple[int, ...]
+    temporal: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,14 @@ def uncovered(
     for index in indexes:
         if not of_a_run(index.name) and QualifiedName(index.table.schema, index.name) not in own:
             by_table.setdefault(index.table, []).append(index)
-    return tuple(key for key in keys if not any(serves(index, key.numbers) for index in by_table.get(key.table, ())))
+    return tuple(key for key in keys if not any(serves(index, key) for index in by_table.get(key.table, ())))
 
 
-def serves(index: IndexKeys, numbers: Sequence[int]) -> bool:
-    """Whether an index finds the rows of a foreign key's value."""
-    if index.method not in ("btree", "hash"):
+def serves(index: IndexKeys, key: ForeignKey) -> bool:
+    """Whether an index finds the rows of a foreign key's value. What is equal is enough of a temporal one."""
+    if index.method not in (("btree", "hash", "gist") if key.temporal else ("btree", "hash")):
         return False
+    numbers = key.numbers[:-1] if key.temporal else key.numbers
     return len(index.numbers) >= len(numbers) and set(index.numbers[: len(numbers)]) == set(numbers)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .check_constraint import ObservedCheck
@@ -69,6 +70,14 @@ class Found:
     logs: frozenset[QualifiedName] = frozenset()  # of module audit
     audit_triggers: Triggers = field(default_factory=dict)
     audit_readers: Readers = field(default_factory=dict)
+
+    @cached_property
+    def by_table(self) -> dict[QualifiedName, list[ObservedIndex]]:
+        """The indexes of each table."""
+        by_table: dict[QualifiedName, list[ObservedIndex]] = {}
+        for index in self.indexes.values():
+            by_table.setdefault(index.table, []).append(index)
+        return by_table
 
     def exported(self, name: QualifiedName, schemas: Sequence[str]) -> bool:
         """Whether what hangs on a relation is the user's, and asked for."""
@@ -145,7 +154,7 @@ def _why_not(index: ObservedIndex, found: Found) -> str:
     if index.name.startswith("pgstead_"):
         return "it is left over from an interrupted run"
     above = ancestors(index.table, found.tables)
-    twin = next((o for o in found.indexes.values() if o.table in above and o.form == index.form), None)
+    twin = next((o for table in above for o in found.by_table.get(table, ()) if o.form == index.form), None)
     return f"the parent's {twin.key} is the same for every partition" if twin else ""
 
 

@@ -15,7 +15,8 @@ from .tables import OUTSIDE
 _KEYS = f"""
 SELECT n.nspname, t.relname, k.conname, k.conkey::int[],
        ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(attnum, place)
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place),
+       coalesce((pg_catalog.to_jsonb(k) ->> 'conperiod')::bool, false)
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class t ON t.oid = k.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
@@ -36,15 +37,15 @@ JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_am m ON m.oid = c.relam
 JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-WHERE i.indisvalid AND i.indpred IS NULL AND m.amname IN ('btree', 'hash') AND t.relkind IN ('r', 'p') AND {OUTSIDE}
+WHERE i.indisvalid AND i.indpred IS NULL AND m.amname IN ('btree', 'hash', 'gist') AND t.relkind IN ('r', 'p') AND {OUTSIDE}
 """
 
 
 def read_foreign_keys(connection: Any) -> tuple[ForeignKey, ...]:
     """Return every foreign key of the database's tables."""
     return tuple(
-        ForeignKey(QualifiedName(schema, table), name, tuple(columns), tuple(numbers))
-        for schema, table, name, numbers, columns in rows(connection, _KEYS)
+        ForeignKey(QualifiedName(schema, table), name, tuple(columns), tuple(numbers), temporal)
+        for schema, table, name, numbers, columns, temporal in rows(connection, _KEYS)
     )
 
 
