@@ -68,8 +68,9 @@ def test_a_clock_that_is_behind_decides_nothing() -> None:
         ({"daily": "a month"}, "backup_retention.daily: 'a month' is no duration"),
         ({"daily": 30}, "backup_retention.daily: 30 is no duration"),
         ({"hourly": 0, "daily": 0, "weekly": "0", "monthly": 0}, "backup_retention: keeps nothing"),
+        ("30d", "backup_retention: '30d' is no mapping"),
     ],
 )
-def test_what_is_no_retention_is_named(raw: dict[str, object], words: str) -> None:
+def test_what_is_no_retention_is_named(raw: object, words: str) -> None:
     _found, problems = tiers(raw, "production", "backup_retention")
     assert next(str(problem) for problem in problems).startswith(words)

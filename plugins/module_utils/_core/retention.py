@@ -49,8 +49,10 @@ class Point:
     good: bool = True
 
 
-def tiers(raw: Mapping[str, Any], environment: str, where: str) -> tuple[dict[str, timedelta], list[Problem]]:
+def tiers(raw: Any, environment: str, where: str) -> tuple[dict[str, timedelta], list[Problem]]:
     """Return how long each tier keeps its backups, and everything wrong with the inventory's words for it."""
+    if not isinstance(raw, Mapping):
+        return {}, [Problem(where, f"{raw!r} is no mapping: give each tier its time, as daily: 30d")]
     problems = [
         Problem(f"{where}.{name}", f"is no tier; there are {', '.join(TIERS)}") for name in raw if name not in TIERS
     ]

@@ -23,7 +23,8 @@ TIME_UNITS = {
 }
 SIZE_WORDS = ("B", "kB", "MB", "GB", "TB")
 
-_NUMBER = re.compile(r"^\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z]*)\s*$")
+# an exponent of more digits is nobody's setting, and takes for ever to write out
+_NUMBER = re.compile(r"^\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*([A-Za-z]*)\s*$")
 _OCTAL_OR_HEX = re.compile(r"0([0-7]+)|0[xX]([0-9a-fA-F]+)")
 
 
