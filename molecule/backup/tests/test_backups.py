@@ -51,7 +51,7 @@ def test_every_play_alone_changes_nothing(playbook: str) -> None:
 
 def test_the_server_archives(server: Server) -> None:
     assert server.sql("SHOW archive_command") == f"pgbackrest --stanza={server.name} archive-push %p"
-    assert server.sql("SHOW archive_timeout") == "5min"
+    assert server.sql("SHOW archive_timeout") == "4min"
     assert job(server, "check_archiving")["status"] == "ok"
 
 
