@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import _schema_data as data
+import ansible
 from _common import REPOSITORY, BenchmarkError
 from _server import CLUSTER, ROLE, VERSION, Server
 
 SEED = "schema_seed"
+# modules run on hosts, and so with Debian's own, which is built with profile-guided optimisation
+PYTHON = "/usr/bin/python3"
 MODULES = ("indexes", "foreign_key_indexes", "check_constraints")
 Item = dict[str, Any]
 Steps = list[dict[str, Any]]
@@ -48,6 +50,8 @@ class Runner:
         package = directory / "collections" / "ansible_collections" / "pgstead"
         package.mkdir(parents=True)
         (package / "ops").symlink_to(REPOSITORY)
+        # beside the packages of Debian's Python, and without all others of this one
+        (directory / "collections" / "ansible").symlink_to(Path(ansible.__file__).parent)
         paths = [str(directory / "collections"), os.environ.get("ANSIBLE_COLLECTIONS_PATH", "")]
         self.environment = os.environ | {
             "ANSIBLE_COLLECTIONS_PATH": ":".join(path for path in paths if path),
@@ -92,7 +96,7 @@ class Runner:
     def one(self, module: str, database: str, *, check: bool = False, declared: Any = None) -> tuple[float, Any]:
         """Run one module as a Python module."""
         path = self.argument_file(module, database, check=check, declared=declared)
-        return self.process(module, [sys.executable, "-m", f"{self.package(module)}", str(path)])
+        return self.process(module, [PYTHON, "-m", f"{self.package(module)}", str(path)])
 
     def package(self, module: str) -> str:
         """The module's import path."""
@@ -112,7 +116,7 @@ class Runner:
                 packed = packed.replace('"_ansible_check_mode": true', '"_ansible_check_mode": false', 1)
             path = self.directory / f"AnsiballZ_{name}.py"
             path.write_text(packed, encoding="utf-8")
-            found[name] = self.process(name, [sys.executable, str(path)])
+            found[name] = self.process(name, [PYTHON, str(path)])
         return Done({k: v[0] for k, v in found.items()}, {k: v[1] for k, v in found.items()})
 
     def pack(self, database: str) -> None:
@@ -140,7 +144,7 @@ class Runner:
         path = self.directory / "playbook.yml"
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
         path.write_text(json.dumps([play]), encoding="utf-8")
-        command = ["ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"]
+        command = ["ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={PYTHON}"]
         started = time.perf_counter()
         done = subprocess.run(
             [*command, *options, str(path)],

@@ -9,8 +9,8 @@ CHECKPOINT. Rounds are interleaved and their order rotates. 650 objects: `indexe
 mode create, which finds 100, and `check_constraints` with 50.
 
 Module time is the wall time of the module processes, summed: AnsiballZ_<module>.py as ansible-playbook packed it
-(ANSIBLE_KEEP_REMOTE_FILES), started by `python` from here, so interpreter, unpacking, compilation, imports, connection
-and answer are in it, and what Ansible does on the controller is not. The same as plain Python modules (`python -m`,
+(ANSIBLE_KEEP_REMOTE_FILES), started by Debian's python3 as on a host, so interpreter, unpacking, compilation, imports,
+connection and answer are in it, and what Ansible does on the controller is not. The same as plain Python modules (`python -m`,
 compiled files on disk) stands beside it, with a verdict of its own.
 
 The limit of a first apply is psql with the very statements: those of the module's plan in check mode, in its order;
@@ -30,7 +30,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -41,6 +40,7 @@ import _schema_data as data
 import _schema_writers as writers
 from _common import (
     REPOSITORY,
+    BenchmarkError,
     Verdict,
     add_common_arguments,
     at_least,
@@ -55,7 +55,7 @@ from _common import (
     table,
 )
 from _peers import Host, ours
-from _schema_runner import MODULES, SEED, Item, Runner, Steps, loop_items, reach, script
+from _schema_runner import MODULES, PYTHON, SEED, Item, Runner, Steps, loop_items, reach, script
 from _server import Server, choose_image
 
 NO_OP_LIMIT, LOOP_LIMIT, PSQL_LIMIT = 1.5, 40.0, 1.3
@@ -163,7 +163,7 @@ def breakdown(runner: Runner, rounds: int) -> dict[str, dict[str, float]]:
     for name in MODULES:
         path, seen = runner.argument_file(name, "schema_pgstead"), []
         for _ in range(rounds):
-            command = [sys.executable, str(REPOSITORY / "benchmarks" / "_schema_breakdown.py"), name, str(path)]
+            command = [PYTHON, str(REPOSITORY / "benchmarks" / "_schema_breakdown.py"), name, str(path)]
             done = subprocess.run(
                 [*command, str(time.time())], env=runner.environment, capture_output=True, text=True, check=True
             )
@@ -272,6 +272,8 @@ def run() -> int:
     """Measure, print, judge."""
     options = arguments()
     need("ansible-playbook", "run scripts/setup and source the file it names")
+    if subprocess.run([PYTHON, "-c", "import psycopg2"], capture_output=True, check=False).returncode:
+        raise BenchmarkError(f"{PYTHON} has no psycopg2: apt-get install python3-psycopg2")
     image = choose_image(options.image)
     disk = os.statvfs(Path("/"))
     host = Host(memory_bytes(), processors(), disk.f_blocks * disk.f_frsize)
