@@ -82,7 +82,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        template = "{{.NetworkSettings.IPAddress}}"
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
         return subprocess.check_output(["docker", "inspect", "-f", template, self.name], text=True).strip()
 
     def certificate(self, directory: Path) -> str:

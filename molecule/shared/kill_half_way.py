@@ -12,7 +12,7 @@ import sys
 import time
 
 HOSTS = ("pgstead-bookworm", "pgstead-trixie")
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 
 def on(host: str, command: str) -> str:

@@ -8,10 +8,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from time import sleep
 
 import pytest
 
+from ansible_collections.pgstead.ops.plugins.module_utils._core.audit_partition import add_months
 from ansible_collections.pgstead.ops.plugins.module_utils._pg.connection import Target, connect, execute
 
 from . import schema
@@ -130,7 +133,11 @@ from . import audit_world, dump_world, recovery_world  # noqa: E402 - they call 
 
 @pytest.fixture(scope="module")
 def ready_to_audit(server: Server) -> Iterator[Server]:
-    """The server with what the tests of audit trails copy."""
+    """The server with what the tests of audit trails copy: months, of which the next must not begin meanwhile."""
+    now = datetime.now(UTC)
+    left = datetime.combine(add_months(now.date().replace(day=1), 1), time.min, UTC) - now
+    if left < timedelta(minutes=10):
+        sleep(left.total_seconds() + 1)
     audit_world.prepare(server)
     yield server
     audit_world.forget(server)

@@ -20,8 +20,8 @@ fi
 
 fetch_servers() {
     if ! command -v npm >/dev/null; then
-        DEBIAN_FRONTEND=noninteractive apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install -y -qq --no-install-recommends npm
     fi
     cp "$here/package.json" "$target/"
     npm install --prefix "$target" --no-audit --no-fund --ignore-scripts

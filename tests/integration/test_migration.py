@@ -59,7 +59,7 @@ class Database:
                 "port": self.server.target.port,
                 "dbname": self.name,
                 "user": "postgres",
-                "options": "-c idle_session_timeout=0",
+                "options": "-c idle_session_timeout=0 -c statement_timeout=0",
                 **words,
             }
         )

@@ -258,7 +258,8 @@ def run(place: Target, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     return lambda: job.run(CONFIG, {"counts": "estimate"})
 
 
-def test_the_job_waits_for_the_archive(server: Server, run: Callable[[], Any]) -> None:
+def test_the_job_waits_for_the_archive(server: Server, run: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "PATIENCE_SECONDS", 30.0)
     with restarted(server, "archive_mode = on", "archive_command = '/bin/true'"):
         found = run()
         assert found.status == "ok", found.reason

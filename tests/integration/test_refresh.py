@@ -97,7 +97,7 @@ def test_what_is_not_there_is_named(shop: Server) -> None:
 def test_a_lock_that_is_not_had_names_its_holder_and_keeps_no_other(shop: Server) -> None:
     with connect(place(shop)) as other:
         other.cursor().execute("BEGIN; REFRESH MATERIALIZED VIEW CONCURRENTLY sums")
-        found = fill(shop, SUMS, UNFILLED)
+        found = fill(shop, SUMS, UNFILLED, lock_timeout_ms=1000)  # time to look who it is
         assert list(found.views) == ["public.unfilled"]
         (why,) = found.blocked
         assert "refresh sums on public.sums needs ExclusiveLock and did not get it in 2 tries" in why

@@ -100,7 +100,7 @@ def test_a_build_that_waits_too_long_is_cancelled_and_leaves_nothing(db: Databas
 
 
 def test_a_failed_build_whose_remains_cannot_be_dropped_yet_is_cleaned_up_by_the_next_run(db: Database) -> None:
-    limits = replace(HASTY, lock_timeout_ms=1200)
+    limits = replace(HASTY, lock_timeout_ms=20_000)  # not old yet when the build begins
     with blocker(db, "UPDATE orders SET note = note WHERE id = 1"), pytest.raises(LockNotAcquired):
         db.indexes([orders("day")], limits=limits)
     assert len(db.left_behind()) == 1

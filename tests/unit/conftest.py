@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ansible_collections.pgstead.ops.molecule.shared.receivers import Mailbox, Requests, smtp, web
 from ansible_collections.pgstead.ops.plugins.module_utils._agent import command, memory, publish
@@ -19,6 +20,10 @@ from ansible_collections.pgstead.ops.plugins.module_utils._agent import run as r
 from ansible_collections.pgstead.ops.plugins.module_utils._core.agent_config import Config, JobConfig
 
 GB = 1024**3
+
+# no test depends on how quick the machine is
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture

@@ -48,7 +48,10 @@ def test_what_fetches_ahead_is_ended(copy: ScratchServer, program: str, source: 
     words = [program, "-c", "sleep 60; true", "sh", f"--config=/etc/pgstead/drill/{source}.conf", word]
     with subprocess.Popen(words, executable="/bin/sh", cwd="/", process_group=0) as fetching:
         copy.wipe()
-        assert (fetching.poll() is not None) == ended
+        if ended:
+            fetching.wait(5)
+        else:
+            assert fetching.poll() is None
         with suppress(ProcessLookupError):
             os.killpg(fetching.pid, signal.SIGKILL)
 

@@ -7,8 +7,8 @@ target="${PGSTEAD_SERVERS:-/var/cache/pgstead}/azurite-$(sha256sum <"$here/packa
 if [[ ! -e "$target/.complete" ]]; then
     {
         if ! command -v npm >/dev/null; then
-            DEBIAN_FRONTEND=noninteractive apt-get update -qq
-            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm
+            DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update -qq
+            DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install -y -qq --no-install-recommends npm
         fi
         rm -rf "$target"
         mkdir -p "$target"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
+from typing import Any
 
 import psycopg2
 import pytest
@@ -164,6 +166,14 @@ def test_the_pooler_reloads_for_a_size_and_restarts_for_its_port(both: list[Serv
     assert [server.ask("SELECT 1", port=6433) for server in both] == [[(1,)], [(1,)]]
 
 
+def cancel_once_it_runs(server: Server, connection: Any) -> None:
+    """The pooler may be connecting still, and a cancel that comes before the query is none."""
+    running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(20)'"
+    while server.sql(running) == "0":
+        time.sleep(0.1)
+    connection.cancel()
+
+
 @pytest.mark.usefixtures("restored")
 def test_several_pooler_processes_share_the_port_and_cancel_finds_its_process() -> None:
     trixie = next(server for server in servers() if server.name == "pgstead-trixie")
@@ -173,9 +183,9 @@ def test_several_pooler_processes_share_the_port_and_cancel_finds_its_process() 
     for _attempt in range(8):
         connection = trixie.connect()
         with connection.cursor() as cursor:
-            threading.Timer(0.3, connection.cancel).start()
-            with pytest.raises(psycopg2.errors.QueryCanceled):
-                cursor.execute("SELECT pg_sleep(10)")
+            threading.Thread(target=cancel_once_it_runs, args=(trixie, connection), daemon=True).start()
+            with pytest.raises(psycopg2.errors.QueryCanceled, match="user request"):
+                cursor.execute("SELECT pg_sleep(20)")
         connection.close()
     again = play("--limit", trixie.name, pgbouncer_processes=2, pgbouncer_default_pool_size=10)
     assert again.changed == {trixie.name: 0}, again.output

@@ -17,6 +17,7 @@ from .world import NEAR, THIRD, World
 
 SECRET = "the secret of a store"
 QUICK = Option("io-timeout", "0.1", "it would be a minute")
+PATIENT = Option("io-timeout", "10", "it is to answer")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def store(kind: str, certificate: Path) -> Iterator[dict[str, Any]]:
 def test_a_store_of_no_use_is_named(world: World, certificate: Path, kind: str, words: str) -> None:
     with store(kind, certificate) as raw:
         third = world.repository("store", Path("/pgbackrest"), **raw)
-        with world.third(third, QUICK):
+        with world.third(third, QUICK if kind == "silent" else PATIENT):
             verdict = world.job("full", third)
             near, away = world.engine(NEAR, THIRD).info().held
     assert verdict.status == "failed"
