@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.pgstead.ops.plugins.module_utils._core.check_constraint import Step
 from ansible_collections.pgstead.ops.plugins.module_utils._core.names import QualifiedName
 from ansible_collections.pgstead.ops.plugins.module_utils._core.plan import Change, Mode
 from ansible_collections.pgstead.ops.plugins.module_utils._core.rights import (
@@ -19,8 +20,8 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.rights import (
 from ansible_collections.pgstead.ops.tests.unit.schema_world import q
 
 
-def change(kind: str, action: str, table: str = "t") -> Change:
-    return Change(kind, q(table), "x", action, "", Mode.TRANSACTION, None)
+def change(kind: str, action: str, *, no_inherit: bool = False) -> Change:
+    return Change(kind, q("t"), "x", action, "", Mode.TRANSACTION, Step(q("t"), "x", "x", no_inherit=no_inherit))
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ def change(kind: str, action: str, table: str = "t") -> Change:
         ("index", "comment", OWN),
         ("check_constraint", "add", OWN_BELOW),
         ("check_constraint", "validate", OWN),
+        ("check_constraint", "drop", OWN),
         ("view", "create", NAME),
         ("view", "drop", DROP),
         ("view", "options", OWN),
@@ -49,6 +51,10 @@ def test_what_a_change_needs(kind: str, action: str, need: str) -> None:
 @pytest.mark.parametrize(("kind", "action"), [("view", "refresh"), ("index", "analyze"), ("audit", "function")])
 def test_what_needs_no_ownership(kind: str, action: str) -> None:
     assert needs([change(kind, action)]) == ()
+
+
+def test_a_constraint_that_is_not_inherited_is_its_tables_alone() -> None:
+    assert needs([change("check_constraint", "add", no_inherit=True)]) == ((q("t"), OWN),)
 
 
 def test_a_need_is_asked_for_once() -> None:

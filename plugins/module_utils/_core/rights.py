@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from .names import QualifiedName
 from .plan import Change
 
+# to own a relation, also what inherits from it, also to have CREATE in its schema; to own it or its schema; CREATE alone
 OWN, OWN_BELOW, NAME, DROP, MAKE = "own", "own below", "name", "drop", "make"
 MOST_NAMED = 5  # in one sentence
 
@@ -21,7 +22,7 @@ MOST_NAMED = 5  # in one sentence
 _NEEDS: Mapping[tuple[str, str], str] = {
     **{("index", each): NAME for each in ("build", "create_only", "rename", "adopt", "swap", "swap_tree")},
     **{("index", each): DROP for each in ("drop", "drop_tree")},
-    **{("check_constraint", each): OWN_BELOW for each in ("add", "drop", "swap")},
+    ("check_constraint", "add"): OWN_BELOW,
     **{("view", each): NAME for each in ("create", "replace", "fill", "swap", "rebuild")},
     ("view", "drop"): DROP,
     ("row_security", "context"): MAKE,
@@ -48,7 +49,8 @@ def needs(changes: Iterable[Change]) -> tuple[tuple[QualifiedName, str], ...]:
 def _need(change: Change) -> str:
     if change.action in _FREE or (change.kind == "audit" and change.action not in _AUDIT_OWN):
         return ""
-    return _NEEDS.get((change.kind, change.action), OWN)
+    need = _NEEDS.get((change.kind, change.action), OWN)
+    return OWN if need == OWN_BELOW and change.subject.no_inherit else need
 
 
 def refusal(role: str, lacks: Sequence[Lack]) -> str:

@@ -137,6 +137,8 @@ class CheckConstraints:
             found = "; ".join(
                 f"{item.check.where}: its expression fails on a row of {table}: {why}" for item, why in said if why
             )
+            if not found:  # the row has gone meanwhile
+                raise
             advice = "Nothing was changed. Put the rows right, or write it so that it is true or false for every row"
             raise ViolatingRows(f"{found}. {advice}") from error
 
