@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.schema_plan impo
 from ansible_collections.pgstead.ops.plugins.modules import audit, check_constraints, indexes, row_security, views
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
+_TAKEN = re.compile(r"\b([a-z]\w+) \| default\(((?!omit)[^)]+)\)")
 NAMES = sorted(path.name for path in ROLES.glob("*") if path.is_dir())
 
 
@@ -82,6 +84,18 @@ def test_a_default_in_the_argument_spec_is_the_one_in_defaults(role: str) -> Non
     defaults = defaults_of(role)
     stated = {name: option["default"] for name, option in options_of(role).items() if "default" in option}
     assert stated == {name: defaults.get(name) for name in stated}
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_what_a_role_takes_for_anothers_default_is_that(role: str) -> None:
+    """Where role backup is not there to say so, and where it is, the server must get the same settings."""
+    theirs: dict[str, Any] = {}
+    for other in NAMES:
+        theirs |= {name: value for name, value in defaults_of(other).items() if name.startswith(f"{other}_")}
+    files = [file for part in ("vars", "tasks") for file in (ROLES / role / part).rglob("*.yml")]
+    taken = [found for file in files for found in _TAKEN.findall(file.read_text(encoding="utf-8"))]
+    wrong = {name: text for name, text in taken if name in theirs and yaml.safe_load(text) != theirs[name]}
+    assert wrong == {}
 
 
 @pytest.mark.parametrize("role", NAMES)
