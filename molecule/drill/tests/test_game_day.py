@@ -31,6 +31,8 @@ def test_a_host_is_rebuilt_on_a_bare_machine(pair: Pair) -> None:
     # it archives nothing, and production does not know of it
     assert machine.host.check_output("cat /etc/postgresql/*/main/postgresql.conf").count("archive-push") == 0
     assert pair.primary.sql("SELECT pg_is_in_recovery()") == "f"
+    libraries = "SHOW shared_preload_libraries"
+    assert machine.sql(libraries) == pair.primary.sql(libraries) == "pg_stat_statements, auto_explain"
 
 
 def test_a_rebuild_that_was_cut_off_while_it_fetched_is_begun_again(versioned: Pair) -> None:
