@@ -19,10 +19,7 @@ if [[ -e "$target/.complete" ]]; then
 fi
 
 fetch_servers() {
-    if ! command -v npm >/dev/null; then
-        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install -y -qq --no-install-recommends npm
-    fi
+    command -v npm >/dev/null || "$here/apt.sh" npm
     cp "$here/package.json" "$target/"
     npm install --prefix "$target" --no-audit --no-fund --ignore-scripts
     for package in "$target"/node_modules/pg*; do

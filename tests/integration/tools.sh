@@ -11,7 +11,4 @@ done
 ((${#missing[@]})) || exit 0
 exec {lock}>/var/lock/pgstead-test-tools
 flock "$lock" # several test processes may begin at once
-{
-    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install -y -qq --no-install-recommends "${missing[@]}"
-} >&2
+"$(dirname "${BASH_SOURCE[0]}")/apt.sh" "${missing[@]}" >&2

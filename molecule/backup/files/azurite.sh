@@ -6,10 +6,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
 target="${PGSTEAD_SERVERS:-/var/cache/pgstead}/azurite-$(sha256sum <"$here/package.json" | cut -c1-12)"
 if [[ ! -e "$target/.complete" ]]; then
     {
-        if ! command -v npm >/dev/null; then
-            DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update -qq
-            DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install -y -qq --no-install-recommends npm
-        fi
+        command -v npm >/dev/null || "$here/../../../tests/integration/apt.sh" npm
         rm -rf "$target"
         mkdir -p "$target"
         cp "$here/package.json" "$target/"

@@ -148,7 +148,9 @@ class PgBackRest:
 
     @contextmanager
     def _own_locks(self) -> Iterator[str]:
-        """Yield an option for a lock path of its user's own: a stop file in it stops nothing else, however we end."""
+        """Yield an option for a lock path of its user's own: a stop file in it stops nothing else, however we end, and even
+        where the directory should stay. Raises HostError.
+        """
         code, out, err = self.run([*self.prefix, "mktemp", "--directory", "--tmpdir", "pgstead-locks-XXXXXXXX"])
         if code != 0:
             raise HostError(f"a directory for locks of pgBackRest cannot be made: {(out + err).strip()}")

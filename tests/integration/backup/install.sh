@@ -5,6 +5,5 @@ set -euo pipefail
 if [[ ! -x /usr/bin/pgbackrest ]]; then
     exec {lock}>/run/lock/pgstead-tests-pgbackrest
     flock "$lock" # several test processes may begin at once
-    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install -y -qq --no-install-recommends pgbackrest
+    "$(dirname "${BASH_SOURCE[0]}")/../apt.sh" pgbackrest
 fi >&2
