@@ -10,15 +10,18 @@ Each way runs with 1000 clients and with 25, interleaved: every round runs every
 are medians with the median absolute deviation.
 
 Memory is private memory only: the sum of Private_Clean, Private_Dirty and Private_Hugetlb from smaps over all client
-backends and PgBouncer, read every five seconds while the clients work, the largest reading. Reading a thousand of
-them takes processor time, so the throughput of 1000 direct clients is a lower bound. Shared mappings are left
+backends and PgBouncer, read again and again while 1000 clients work and until all of them have, for each stays connected
+for a while after its last transaction; the largest reading. Two kinds of sessions are measured: pgbench's own, which know
+four tables, the least that a backend can hold; and those of an application, which have been to each of 140 tables with
+their 490 indexes (the schema of benchmarks/schema.py). Shared mappings are left
 out: the kernel calls a page of shared_buffers private while only one process has touched it, which would charge a few
-busy backends for the cache. Resident set sizes are never summed: each counts shared_buffers again. Throughput is
-pgbench's simple-update (no contended branch row) in the extended protocol (with -M prepared pgbench waits for each
-PREPARE in a blocking way, which starves the clients that hold the pool's servers), the same number of transactions
-for every way (a quarter of them with 25 clients), connecting not counted. Connect time is measured with a new connection
-for each transaction (pgbench -C -S). Few clients lose throughput through a pooler that has to share two processors
-with the server: that is printed too.
+busy backends for the cache. Resident set sizes are never summed: each counts shared_buffers again.
+
+Throughput, in runs of its own, is pgbench's simple-update (no contended branch row) in the extended protocol (with -M
+prepared pgbench waits for each PREPARE in a blocking way, which starves the clients that hold the pool's servers), the
+same number of transactions for every way (a quarter of them with 25 clients), connecting not counted. Connect time is
+measured with a new connection for each transaction (pgbench -C -S). Few clients lose throughput through a pooler that has
+to share two processors with the server: that is printed too.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 
+import _schema_data as data
 from _common import (
     MB,
     BenchmarkError,
@@ -50,6 +54,37 @@ from _server import ROLE, VERSION, Server, choose_image
 PORT = 6432
 INI = "/etc/pgbouncer/pgbouncer.ini"
 MANY, FEW = 1000, 25
+TABLES = 140
+# each client goes on until it has run `last` transactions, and then stays: `n` is its own count
+_HOLD = "\\set n :n + 1\n\\if :n = :last\n\\sleep :hold s\n\\endif\n"
+_PGBENCH = """\\set aid random(1, 100000 * :scale)
+BEGIN;
+UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = :aid;
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
+INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (1, 1, :aid, 1, CURRENT_TIMESTAMP);
+END;
+"""
+_TOUCHED = """\\set t (:n * 5 + {turn}) % 140 + 1
+SELECT * FROM app_:t WHERE id = :id AND status <> 'none';
+"""
+_APPLICATION = (
+    "\\set id random(1, 100)\nBEGIN;\n"
+    + "".join(_TOUCHED.format(turn=turn) for turn in range(5))
+    + "UPDATE app_:t SET updated_at = now() WHERE id = :id;\nEND;\n"
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the clients do whose memory is measured: how often, and in which protocol (names of tables need the simple one)."""
+
+    name: str
+    script: str
+    transactions: int
+    protocol: str
+
+
+SESSIONS = (Session("pgbench", _PGBENCH, 20, "extended"), Session("application", _APPLICATION, TABLES // 5, "simple"))
 
 
 @dataclass(frozen=True)
@@ -81,6 +116,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pool", type=int, default=25, help="the role's pgbouncer_default_pool_size")
     parser.add_argument("--reserve", type=int, default=10, help="the role's pgbouncer_reserve_pool_size")
     parser.add_argument("--max-db-connections", type=int, default=100, help="the role's pgbouncer_max_db_connections")
+    parser.add_argument("--hold", type=int, default=25, help="seconds that a client stays after its last transaction")
     parser.add_argument("--no-tls", action="store_true", help="without encryption, to see what TLS costs the pooler")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change pgbouncer.ini")
     return parser.parse_args()
@@ -138,8 +174,12 @@ def ini(way: Way, role: dict[str, str], tls: str, changes: dict[str, str]) -> st
 class Bench:
     """The server, and the pooler of the moment."""
 
-    def __init__(self, server: Server, transactions: int, tls: str, changes: dict[str, str]) -> None:
-        self.server, self.transactions, self.tls, self.changes = server, transactions, tls, changes
+    def __init__(self, server: Server, quick: bool, tls: str, changes: dict[str, str]) -> None:
+        self.server, self.tls, self.changes = server, tls, changes
+        self.scale, self.transactions = (10, 40_000) if quick else (50, 60_000)
+        server.pgbench_init(self.scale)
+        for statement in application():
+            server.query(statement)
         self.role = role_settings(server.run("pgbouncer --version | awk 'NR == 1 {print $2}'").strip())
         verifier = server.query(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{ROLE}'")[0][0]
         server.write("/etc/pgbouncer/userlist.txt", f'"{ROLE}" "{verifier}"\n')
@@ -165,44 +205,57 @@ class Bench:
         rows = self.server.query(
             "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
-        backends = self._private(" ".join(str(row[0]) for row in rows))
-        return backends, self._private("$(pgrep -x pgbouncer)"), len(rows)
+        backends = self._private(" ".join(f"/proc/{row[0]}/smaps" for row in rows))
+        return backends, self._private("/proc/$(pgrep -x pgbouncer || echo none)/smaps"), len(rows)
 
-    def _private(self, pids: str) -> float:
+    def _private(self, files: str) -> float:
         """Private bytes of processes, without shared mappings: a buffer only one of them touched is not its own."""
         awk = '/^[0-9a-f]+-/ {ours = $2 ~ /p$/} /^Private_/ && ours {kb += $2} END {printf "%d", kb}'
-        read = f"for pid in {pids}; do cat /proc/$pid/smaps 2>/dev/null || true; done | awk '{awk}'"
-        return float(self.server.run(read, user="postgres")) * 1024
+        return (
+            float(self.server.run(f"{{ cat /dev/null {files} 2>/dev/null || true; }} | awk '{awk}'", user="postgres"))
+            * 1024
+        )
 
-    def load(self, way: Way, clients: int) -> dict[str, float]:
-        """Throughput for a fixed number of transactions, with the memory read meanwhile."""
+    def memory(self, way: Way, session: Session, hold: int) -> dict[str, float]:
+        """The largest reading while 1000 clients work, and stay."""
         self.pooler(way)
+        self.server.write("/tmp/session.sql", session.script + _HOLD)
         readings: list[tuple[float, float, int]] = []
         finished = threading.Event()
 
         def read() -> None:
-            while not finished.wait(2 if self.transactions < 60_000 else 5):
+            while not finished.wait(1):
                 readings.append(self.private())
 
         reader = threading.Thread(target=read)
         reader.start()
-        each = self.transactions // (clients if clients == MANY else clients * 4)
+        told = {"n": 0, "last": session.transactions, "hold": hold, "scale": self.scale}
+        defined = [f"-D {name}={value}" for name, value in told.items()]
         try:
-            tps, connect = self._pgbench(way, clients, "-N", "-M", "extended", "-t", str(each))
+            self._pgbench(
+                way, MANY, "-f", "/tmp/session.sql", "-M", session.protocol, "-t", str(session.transactions), *defined
+            )
         finally:
             finished.set()
             reader.join()
-        if not readings:
-            raise BenchmarkError("the clients were done before the memory could be read: more transactions are needed")
         backends, pooler, servers = max(readings, key=lambda reading: reading[0] + reading[1])
+        if servers < (MANY if not way.pool else 1):
+            raise BenchmarkError(
+                f"only {servers} of {MANY} backends were read at once: they have to stay longer (--hold)"
+            )
         return {
-            "tps": tps,
-            "connect_all_ms": connect,
             "backends_mb": backends / MB,
             "pooler_mb": pooler / MB,
             "private_mb": (backends + pooler) / MB,
             "servers": float(servers),
         }
+
+    def load(self, way: Way, clients: int) -> dict[str, float]:
+        """Throughput for a fixed number of transactions."""
+        self.pooler(way)
+        each = self.transactions // (clients if clients == MANY else clients * 4)
+        tps, connect = self._pgbench(way, clients, "-N", "-M", "extended", "-t", str(each))
+        return {"tps": tps, "connect_all_ms": connect}
 
     def reconnect(self, way: Way) -> dict[str, float]:
         """A new connection for each transaction."""
@@ -211,16 +264,35 @@ class Bench:
         return {"tps": tps, "connect_ms": connect}
 
 
+def application() -> list[str]:
+    """What makes the application's tables: small ones, named by numbers, with their indexes."""
+
+    def written(column: str | dict[str, str]) -> str:
+        if isinstance(column, str):
+            return column
+        nulls = f" NULLS {column['nulls']}" if "nulls" in column else ""
+        return f"{column['column']} {column['order']}{nulls}"
+
+    plain = [one for one in data.indexes() if "columns" in one and "where" not in one and "name" not in one]
+    indexed = [
+        f"CREATE INDEX ON {one['table']} ({', '.join(written(column) for column in one['columns'])})" for one in plain
+    ]
+    renamed = [f"ALTER TABLE {name} RENAME TO app_{number}" for number, name in enumerate(data.tables(), start=1)]
+    return [*data.statements(data.QUICK), *indexed, *renamed]
+
+
 Results = dict[str, list[dict[str, float]]]
 
 
-def measure(bench: Bench, compared: list[Way], rounds: int) -> Results:
+def measure(bench: Bench, compared: list[Way], rounds: int, hold: int) -> Results:
     """Every case once a round, in rotating order."""
     results: Results = {}
     for number in range(rounds):
         turn = number % len(compared)
         for way in compared[turn:] + compared[:turn]:
             started = time.monotonic()
+            for session in SESSIONS:
+                results.setdefault(f"{way.name}, {session.name}", []).append(bench.memory(way, session, hold))
             for clients in (MANY, FEW):
                 results.setdefault(f"{way.name}, {clients} clients", []).append(bench.load(way, clients))
             results.setdefault(f"{way.name}, reconnecting", []).append(bench.reconnect(way))
@@ -229,21 +301,20 @@ def measure(bench: Bench, compared: list[Way], rounds: int) -> Results:
 
 
 def print_tables(found: dict[str, dict[str, Summary]], names: list[str]) -> None:
-    """Memory and throughput by way and number of clients, then what a connection costs."""
+    """Memory by kind of session, throughput by number of clients, then what a connection costs."""
     rows = []
-    for clients in (MANY, FEW):
+    for session in SESSIONS:
         for name in names:
-            case = found[f"{name}, {clients} clients"]
-            rows.append(
-                [
-                    f"{clients} clients, {name}",
-                    show(case["private_mb"], digits=1),
-                    show(case["pooler_mb"], digits=1),
-                    f"{case['servers'].median:.0f}",
-                    show(case["tps"], digits=0),
-                ]
-            )
-    print("\n" + table(["median ± MAD", "private MB", "of it pooler", "backends", "tps"], rows))
+            case = found[f"{name}, {session.name}"]
+            figures = [show(case[figure], digits=1) for figure in ("private_mb", "pooler_mb")]
+            rows.append([f"{session.name} sessions, {name}", *figures, f"{case['servers'].median:.0f}"])
+    print("\n" + table([f"{MANY} clients, median ± MAD", "private MB", "of it pooler", "backends"], rows))
+    cases = [(clients, name) for clients in (MANY, FEW) for name in names]
+    rows = [
+        [f"{clients} clients, {name}", show(found[f"{name}, {clients} clients"]["tps"], digits=0)]
+        for clients, name in cases
+    ]
+    print("\n" + table(["throughput", "tps"], rows))
     rows = []
     for name in names:
         case = found[f"{name}, reconnecting"]
@@ -253,14 +324,16 @@ def print_tables(found: dict[str, dict[str, Summary]], names: list[str]) -> None
 
 def verdicts_of(found: dict[str, dict[str, Summary]]) -> list[Verdict]:
     """Private memory at 1000 clients against the limits."""
-    direct = found[f"direct, {MANY} clients"]["private_mb"].median
     return [
         at_most(
-            f"private memory at {MANY} clients, {name}, of direct",
-            100 * found[f"{name}, {MANY} clients"]["private_mb"].median / direct,
+            f"private memory at {MANY} clients, {session.name} sessions, {name}, of direct",
+            100
+            * found[f"{name}, {session.name}"]["private_mb"].median
+            / found[f"direct, {session.name}"]["private_mb"].median,
             limit,
             " %",
         )
+        for session in SESSIONS
         for name, limit in (("25 servers", 4), ("default pool", 7))
     ]
 
@@ -273,11 +346,10 @@ def run() -> int:
     settings = ours(host).settings | {"max_connections": str(MANY + 50)}
     with Server("pgstead-bench-pooling", choose_image(options.image), keep=options.keep) as server:
         server.configure(settings)
-        server.pgbench_init(10 if options.quick else 50)
         tls = "disable" if options.no_tls else "require"
         changes = dict(change.split("=", 1) for change in options.set)
-        bench = Bench(server, 40_000 if options.quick else 60_000, tls, changes)
-        results = measure(bench, compared, options.rounds or (1 if options.quick else 5))
+        bench = Bench(server, options.quick, tls, changes)
+        results = measure(bench, compared, options.rounds or (1 if options.quick else 5), options.hold)
         versions = server.run(f"pgbouncer --version | head -n 1; /usr/lib/postgresql/{VERSION}/bin/postgres --version")
     found = {case: {key: summarise([one[key] for one in many]) for key in many[0]} for case, many in results.items()}
     print_tables(found, [way.name for way in compared])

@@ -140,4 +140,4 @@ def test_the_index_of_an_earlier_version_is_replaced(trail: Server) -> None:
     assert declare(trail).changed
     assert not declare(trail).changed
     ((definition,),) = ask(trail, "SELECT pg_get_indexdef('audit.log_record_idx'::regclass)")
-    assert definition.endswith('USING btree (schema_name, table_name, "left"(record, 500), at)')
+    assert definition.endswith('USING btree ("left"(record, 500), table_name, schema_name, at)')

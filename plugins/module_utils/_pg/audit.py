@@ -29,9 +29,12 @@ def render(change: Change) -> tuple[str, ...]:
 
 
 def log_indexes(audit: Audit) -> tuple[Index, ...]:
-    """Return the indexes of a log: by record, for its trail, and by time."""
+    """Return the indexes of a log: by record, for its trail, and by time.
+
+    The record comes first: it tells entries apart, while names of tables repeat, and every write compares its way down.
+    """
     start = IndexColumn(expression=KEYED)
-    by_record = (IndexColumn(name="schema_name"), IndexColumn(name="table_name"), start, IndexColumn(name="at"))
+    by_record = (start, IndexColumn(name="table_name"), IndexColumn(name="schema_name"), IndexColumn(name="at"))
     place = "audit log"
     return (
         Index(place, audit.log, f"{audit.log.name}_record_idx", named=True, columns=by_record),
