@@ -8,7 +8,7 @@ here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, floor
 
 from _common import GB, KB, MB, BenchmarkError, use_collection
@@ -25,10 +25,11 @@ class Host:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A named set of settings; every setting not named keeps PostgreSQL's default."""
+    """A named set of settings; every setting not named keeps PostgreSQL's default. The environment is the server's."""
 
     name: str
     settings: dict[str, str]
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def debian() -> Configuration:

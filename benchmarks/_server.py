@@ -23,6 +23,7 @@ CLUSTER = "bench"
 ROLE = "bench"
 SOCKETS = "/bench-sockets"
 CONF_D = f"/etc/postgresql/{VERSION}/{CLUSTER}/conf.d"
+ENVIRONMENT = f"/etc/postgresql/{VERSION}/{CLUSTER}/environment"
 LOG = f"/var/log/postgresql/postgresql-{VERSION}-{CLUSTER}.log"
 
 
@@ -128,10 +129,10 @@ class Server:
             log = self.run(f"tail -n 20 {LOG}")
             raise BenchmarkError(f"{error}\n{log}") from error
 
-    def configure(self, settings: Mapping[str, str]) -> None:
+    def configure(self, settings: Mapping[str, str], environment: Mapping[str, str] | None = None) -> None:
         """Replace the configuration under test and restart; a setting that did not land is an error."""
-        lines = "".join(f"{name} = '{value}'\n" for name, value in settings.items())
-        self.write(f"{CONF_D}/50-candidate.conf", lines)
+        for path, values in ((f"{CONF_D}/50-candidate.conf", settings), (ENVIRONMENT, environment or {})):
+            self.write(path, "".join(f"{name} = '{value}'\n" for name, value in values.items()))
         self.control("restart")
         errors = self.query("SELECT name || ': ' || error FROM pg_file_settings WHERE error IS NOT NULL")
         if errors:

@@ -96,7 +96,7 @@ def arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME=JSON",
-        help="add a configuration: pgstead's settings changed by this JSON object",
+        help="add a configuration: pgstead's settings changed by this JSON object, in which `environment` is the server's",
     )
     parser.add_argument("--no-checksums", action="store_true", help="a cluster without data checksums, as Debian's is")
     return parser.parse_args()
@@ -104,13 +104,14 @@ def arguments() -> argparse.Namespace:
 
 def chosen(options: argparse.Namespace, host: Host) -> list[Configuration]:
     """The configurations asked for."""
-    found = configurations(host)
-    base = found[-1]
+    known = configurations(host)
+    base, variants = known[-1], []
     for variant in options.variant:
         name, _, changes = variant.partition("=")
-        found.append(Configuration(name, base.settings | json.loads(changes)))
-    names = options.only.split(",") if options.only else [item.name for item in found]
-    return [item for item in found if item.name in names]
+        settings = base.settings | json.loads(changes)
+        variants.append(Configuration(name, settings, settings.pop("environment", {})))
+    names = options.only.split(",") if options.only else [item.name for item in known]
+    return [*(item for item in known if item.name in names), *variants]
 
 
 def measure(
@@ -126,7 +127,7 @@ def measure(
         turn = number % len(candidates)
         for candidate in candidates[turn:] + candidates[:turn]:
             started, busy, own = time.monotonic(), busy_seconds(), server.processor_seconds()
-            server.configure(candidate.settings)
+            server.configure(candidate.settings, candidate.environment)
             warm(server)
             for work in workloads:
                 results[candidate.name][work].append(WORKLOADS[work](server, size))

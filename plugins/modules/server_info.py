@@ -37,6 +37,11 @@ options:
     type: list
     elements: path
     default: []
+  controller_time:
+    description:
+      - The controller's time in ISO 8601 with its offset, to be compared with the host's. A moment that names no offset
+        would be read in the zone of whoever reads it, so it is refused.
+    type: str
 
 author: pgstead contributors (@pgstead)
 extends_documentation_fragment: [pgstead.ops._attributes]
@@ -73,6 +78,7 @@ ARGUMENTS = {
     # no_log=False: a path, not a key
     "tls_key": {"type": "path", "default": "/etc/pgstead/tls/server.key", "no_log": False},
     "directories": {"type": "list", "elements": "path", "default": []},
+    "controller_time": {"type": "str"},
 }
 
 

@@ -195,3 +195,15 @@ def test_rights_are_read_whatever_the_plan(server: Server, off: str, monkeypatch
         }
     finally:
         server.run("DROP TABLE app.numbered", database="shop")
+
+
+def test_what_a_role_has_in_one_database_is_read(server: Server) -> None:
+    server.run(
+        "ALTER ROLE clerk IN DATABASE shop SET lock_timeout = '1min'", "ALTER DATABASE shop SET lock_timeout = 0"
+    )
+    try:
+        (found,) = access.findings(WANTED, observe(server.target, ["shop"], EXPECTED))
+    finally:
+        server.run("ALTER ROLE clerk IN DATABASE shop RESET ALL", "ALTER DATABASE shop RESET ALL")
+    assert found.startswith("role clerk has lock_timeout = 1min in database shop, where the inventory says 5s: ")
+    assert access.findings(WANTED, observe(server.target, ["shop"], EXPECTED)) == ()

@@ -62,7 +62,7 @@ def tenants(server: Server) -> Iterator[Server]:
     yield server
     server.run(
         "DROP DATABASE tenants WITH (FORCE)", "DROP ROLE shop_owner", "DROP ROLE shop_app", "DROP ROLE other_owner",
-        "DROP ROLE IF EXISTS bypasser",
+        "DROP ROLE IF EXISTS bypasser", "DROP ROLE IF EXISTS reporting",
     )  # fmt: skip
 
 
@@ -109,6 +109,26 @@ CREATE POLICY fresh ON orders AS RESTRICTIVE FOR INSERT WITH CHECK (total = 0)
 """
 CUT = "tenant = (SELECT NULLIF(current_setting('app.user_id', true), '')::varchar(9))"
 WALL = "ALTER TABLE parts_1 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+
+TOLD_OF_TRIGGERS = """
+CREATE TABLE lines (id int, order_id int); GRANT INSERT ON lines TO shop_app;
+CREATE FUNCTION total() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+$$ BEGIN UPDATE orders SET total = total + 1 WHERE id = NEW.order_id; RETURN NEW; END $$;
+CREATE TRIGGER t AFTER INSERT ON lines FOR EACH ROW EXECUTE FUNCTION total()
+"""
+APPLICATION_ALONE = f"""
+CREATE POLICY a ON orders USING (true); CREATE POLICY t ON orders AS RESTRICTIVE TO shop_app USING ({OWN});
+CREATE VIEW v AS SELECT * FROM orders; ALTER VIEW v OWNER TO shop_owner; GRANT SELECT, DELETE ON v TO shop_app
+"""
+SOME_OF_ALL = f"""
+REVOKE UPDATE ON orders FROM shop_app; GRANT UPDATE (total) ON orders TO shop_app; DROP POLICY orders_owner ON orders;
+CREATE POLICY r ON orders FOR SELECT TO shop_app USING ({OWN});
+CREATE POLICY u ON orders FOR UPDATE TO shop_app USING (total <= 10)
+"""
+# its rights are not the application's until it says SET ROLE, in every version
+REPORTING = """
+ALTER ROLE shop_app NOINHERIT; CREATE ROLE reporting; GRANT reporting TO shop_app; GRANT USAGE ON SCHEMA public TO reporting;
+"""
 
 
 def definer(body: str, owner: str = "postgres") -> str:
@@ -176,6 +196,24 @@ def hole(command: str) -> str:
         ("CREATE POLICY mig ON orders TO shop_owner USING (true); " + definer("SELECT count(*) FROM orders", "shop_owner"), "leak()"),
         ("CREATE ROLE bypasser BYPASSRLS; GRANT bypasser TO shop_app", "may become bypasser"),
         (f"DROP POLICY docs_owner ON docs; CREATE POLICY p ON docs TO shop_app USING ({CUT})", "whose name only begins with acme-corp"),
+        (TOLD_OF_TRIGGERS, "and a trigger calls it"),
+        ("CREATE SCHEMA inner_room; " + definer("SELECT count(*) FROM orders").replace("leak()", "inner_room.leak()")
+         + "; CREATE VIEW v AS SELECT inner_room.leak() AS n; GRANT SELECT ON v TO shop_app", "inner_room.leak()"),
+        # policies that hold the application alone hold no view of the owner
+        (APPLICATION_ALONE, "may write through it"),
+        # some of the own rows and some foreign ones, less than the own ones all together
+        (SOME_OF_ALL, "foreign rows that tenant 0 changes"),
+        # nobody in particular
+        (f"CREATE POLICY n ON orders FOR DELETE TO shop_app USING (NOT ({SET}))", "rows that somebody deletes without a context"),
+        (f"CREATE POLICY n ON orders FOR UPDATE TO shop_app USING (NOT ({SET}))", "rows that somebody updates with an empty context"),
+        (f"CREATE POLICY n ON orders FOR INSERT TO shop_app WITH CHECK (NOT ({SET}))", "somebody inserts a row without a context"),
+        # roles that it may become, and what roles may do besides
+        (REPORTING + "CREATE POLICY rep ON orders TO reporting USING (true)", "reporting on public.orders"),
+        (REPORTING + "GRANT TRUNCATE ON orders TO reporting", "reporting on public.orders"),
+        (REPORTING + "CREATE VIEW v AS SELECT * FROM orders; GRANT SELECT ON v TO reporting", "reporting on public.v"),
+        ("ALTER ROLE shop_app REPLICATION", "has REPLICATION"),
+        ("CREATE ROLE bypasser REPLICATION; GRANT bypasser TO shop_app", "may become bypasser"),
+        ("GRANT pg_read_server_files TO shop_app", "is a member of pg_read_server_files"),
     ],
 )  # fmt: skip
 def test_each_mutation_makes_the_probe_fail(tenants: Server, mutation: str, words: str) -> None:
@@ -185,7 +223,9 @@ def test_each_mutation_makes_the_probe_fail(tenants: Server, mutation: str, word
     assert words in str(caught.value)
     assert "isolation NOT proven" in str(caught.value)
     tenants.run(
-        "ALTER ROLE shop_app NOSUPERUSER NOBYPASSRLS", "ALTER TABLE orders OWNER TO shop_owner", database="tenants"
+        "ALTER ROLE shop_app NOSUPERUSER NOBYPASSRLS NOREPLICATION INHERIT",
+        "ALTER TABLE orders OWNER TO shop_owner",
+        database="tenants",
     )
 
 
@@ -205,7 +245,8 @@ SOUND = {
     "names that mean something to others": 'ALTER TABLE orders ADD COLUMN "tax %s %" numeric; ALTER TABLE notes RENAME body TO "a(b$"',
     "functions that name others": definer("SELECT count(*) FROM orders_of_old")
     + "; CREATE TABLE orders_of_old (id int)",
-    "a function for triggers": "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+    "a role that it may become, with nothing of its own": REPORTING + "GRANT SELECT, UPDATE ON orders TO reporting",
+    "a function for triggers that none calls": "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
     " $$ BEGIN PERFORM count(*) FROM orders; RETURN NEW; END $$",
     "only administrators insert": "DROP POLICY orders_owner ON orders; DROP POLICY orders_admin ON orders;"
     f" CREATE POLICY r ON orders FOR SELECT TO shop_app USING ({OWN});"

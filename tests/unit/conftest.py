@@ -34,6 +34,7 @@ def facts() -> dict[str, Any]:
         "distribution": {"id": "debian", "version": "13", "name": "Debian GNU/Linux 13 (trixie)"},
         "systemd": True,
         "epoch": 1_800_000_000.0,
+        "controller_epoch": 1_800_000_001.0,
         "hostname": "db1",
         "hostname_resolves": True,
         "fqdn": "db1.example.org",
@@ -106,7 +107,6 @@ def spec(database: dict[str, Any]) -> dict[str, Any]:
         "monitoring_role": "pgstead_monitor",
         "environment": "production",
         "databases": [database],
-        "controller_epoch": 1_800_000_001.0,
     }
 
 

@@ -214,6 +214,31 @@ def test_encoding_and_locale_are_said_not_changed() -> None:
     assert plan(observed) == {}
     (found,) = access.findings(WANTED, observed)
     assert all(word in found for word in ("shop", "LATIN1", "de_DE", "UTF8", "C.UTF-8"))
+    # nor asked of the server together with what can be changed, which would fail the run
+    (asked,) = plan(replace(observed, databases={"shop": replace(observed.databases["shop"], connection_limit=7)}))[
+        "databases"
+    ]
+    assert (asked["encoding"], asked["locale"], asked["connection_limit"]) == ("LATIN1", "de_DE", 50)
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ({("app", "shop"): {"lock_timeout": "0"}}, ["role app has lock_timeout = 0 in database shop, where the inventory says 5s"]),
+        ({("app", "other"): {"lock_timeout": "1min"}}, ["ALTER ROLE app IN DATABASE other RESET lock_timeout"]),
+        ({("read", "shop"): {"default_transaction_read_only": "off"}}, ["role read has default_transaction_read_only = off"]),
+        ({("app", "shop"): {"lock_timeout": "5s", "work_mem": "1GB"}}, []),
+        ({("somebody", "shop"): {"lock_timeout": "0"}}, []),
+    ],
+)  # fmt: skip
+def test_what_is_set_for_a_role_in_one_database_wins_and_is_said(
+    inside: dict[tuple[str, str], dict[str, str]], said: list[str]
+) -> None:
+    observed = replace(CONVERGED, inside=inside)
+    assert plan(observed) == {}
+    found = access.findings(WANTED, observed)
+    assert len(found) == len(said)
+    assert all(words in line for words, line in zip(said, found, strict=True))
 
 
 def privilege(**more: str) -> dict[str, Any]:

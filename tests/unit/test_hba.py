@@ -237,3 +237,18 @@ def test_duplicate_networks(network: str) -> None:
     assert len(found) == 1
     assert found[0].startswith("postgresql_client_networks[1]: ")
     assert "twice" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("version", "changed", "said"),
+    [
+        (15, {"user": "/^temp_", "method": "reject"}, "'/^temp_' is a regular expression from PostgreSQL 16 on"),
+        (14, {"database": "shop,/^x"}, "'/^x' is a regular expression"),
+        (16, {"user": "/^temp_"}, ""),
+        (15, {"user": "bob"}, ""),
+    ],
+)
+def test_regular_expressions_that_would_be_names(version: int, changed: dict[str, str], said: str) -> None:
+    found = [str(problem) for problem in hba.check_patterns(hba.declared_lines([line(**changed)]), version)]
+    assert len(found) == bool(said)
+    assert said in "".join(found)

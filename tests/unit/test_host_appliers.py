@@ -15,6 +15,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import (
     ConnectionFailed,
     HostError,
 )
+from ansible_collections.pgstead.ops.plugins.module_utils._core.hidden import NOT_SHOWN
 from ansible_collections.pgstead.ops.plugins.module_utils._host import pooler_config, server_config
 from ansible_collections.pgstead.ops.plugins.module_utils._host.pooler_config import PoolerApplier
 from ansible_collections.pgstead.ops.plugins.module_utils._host.server_config import NAMES, Applier
@@ -58,6 +59,30 @@ def test_somebodys_alter_system_restarts_nothing(policy: str, pending: tuple[str
     applier = Applier(Context(Units().run, False), 17, "main", 5432, policy, dict.fromkeys(NAMES, ""))
     assert applier._restart_due(Serving(1.0, (), pending, SERVING.overridden), False) is due
     assert SERVING.ours == ("max_connections",)
+
+
+@pytest.mark.parametrize(("name", "auto", "main", "words"), [
+    ("work_mem", "1MB", "4MB", "work_mem = 1MB in postgresql.auto.conf overrides 4MB: "),
+    ("jit", "off", None, "jit = off in postgresql.auto.conf overrides the default: "),
+    ("primary_conninfo", "password=s3cret", None, f"primary_conninfo = {NOT_SHOWN} in postgresql.auto.conf overrides the default: "),
+    ("restore_command", "s3cret", "s3cret2", f"restore_command = {NOT_SHOWN} in postgresql.auto.conf overrides {NOT_SHOWN}: "),
+])  # fmt: skip
+def test_what_alter_system_set_is_named_and_no_secret_shown(name: str, auto: str, main: str | None, words: str) -> None:
+    applier = Applier(Context(Units().run, False), 17, "main", 5432, "needed", dict.fromkeys(NAMES, ""))
+    (warning,) = applier._warnings(Serving(1.0, (), (), {name: (auto, main)}), ())
+    assert warning == f"{words}ALTER SYSTEM RESET {name}, or declare it in postgresql_settings"
+
+
+def test_the_diff_of_a_servers_files_shows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Applier, "directory", tmp_path)
+    monkeypatch.setattr(server_config.service, "is_active", lambda _run, _unit: False)
+    (tmp_path / "postgresql.conf").write_text("primary_conninfo = 'password=s3cret'\nwork_mem = 1MB\n")
+    (tmp_path / "pg_hba.conf").write_text('host all all all ldap ldapbindpasswd="s3cret"\n')
+    texts = dict.fromkeys(NAMES, "") | {"postgresql.conf": "work_mem = 4MB\n"}
+    found = Applier(Context(Units().run, True), 17, "main", 5432, "needed", texts).predict()
+    assert found.changed
+    assert "s3cret" not in str(found)
+    assert "work_mem = 1MB" in found.diff[0]["before"]
 
 
 def test_rules_that_let_nobody_in_are_taken_back_by_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,6 +49,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
+@pytest.fixture(autouse=True)
+def no_server_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no account of the server's, as on a bare host, whatever this machine has."""
+    monkeypatch.setattr(certificate, "SERVER", "nobody-of-this-name")
+
+
 def test_a_good_pair(made: Path) -> None:
     found = certificate.observe(run, str(made / "named.crt"), str(made / "named.key"))
     assert found["error"] == ""
@@ -85,3 +92,37 @@ def test_openssl_that_fails(made: Path) -> None:
 
 def test_openssl_is_there() -> None:
     assert shutil.which("openssl")
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "readable", "said"),
+    [
+        (0, 0o640, True, ""),
+        (0, 0o600, True, ""),
+        (0, 0o660, True, "has mode 0660"),
+        (0, 0o644, True, "has mode 0644"),
+        (0, 0o600, False, "/c cannot be read by"),
+        (105, 0o600, True, ""),
+        (105, 0o400, True, ""),
+        (105, 0o640, True, "has mode 0640"),
+        (1000, 0o600, True, "belongs to neither root nor"),
+    ],
+)
+def test_what_the_server_would_not_take(
+    owner: int, mode: int, readable: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root reads all of these."""
+    seen = SimpleNamespace(stat=lambda: SimpleNamespace(st_uid=owner, st_mode=0o100000 | mode))
+    monkeypatch.setattr(certificate.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=105))
+    monkeypatch.setattr(certificate, "Path", lambda _path: seen)
+    found = certificate._shut(lambda _argv: (0 if readable else 1, "", ""), "/c", "/k")
+    assert said in found
+    assert bool(said) == bool(found)
+
+
+def test_a_key_that_the_server_would_not_take_is_an_error(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=105))
+    (made / "named.key").chmod(0o666)
+    found = certificate.observe(run, str(made / "named.crt"), str(made / "named.key"))
+    (made / "named.key").chmod(0o600)
+    assert "the server refuses it" in found["error"]

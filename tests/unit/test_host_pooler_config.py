@@ -14,6 +14,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._core.errors import (
     ConnectionFailed,
     StatementFailed,
 )
+from ansible_collections.pgstead.ops.plugins.module_utils._core.hidden import FILE
 from ansible_collections.pgstead.ops.plugins.module_utils._host import pooler_config
 from ansible_collections.pgstead.ops.plugins.module_utils._host.pooler_config import PoolerApplier
 from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context
@@ -188,6 +189,28 @@ def test_a_new_port_reaches_each_process_while_it_has_the_old(host: Host) -> Non
     assert applier(host, SEVERAL, NEW).apply().changed
     assert host.done == [f"{verb} {unit}" for unit in SEVERAL for verb in ("drain", "restart")]
     assert not applier(host, SEVERAL, NEW).apply().changed
+
+
+@pytest.mark.parametrize(("before", "declared", "differs"), [
+    ('"postgres" ""\n"shop" "s3cret"\n', '"postgres" ""\n', True),
+    (None, '"postgres" ""\n', True),
+    ('"postgres" ""\n', '"postgres" ""\n', False),
+])  # fmt: skip
+def test_no_password_in_the_diff_of_a_pooler(before: str | None, declared: str, differs: bool, host: Host) -> None:
+    """Neither of userlist.txt, to which a person added it, nor of a database's line."""
+    serving(host, ONE)
+    path = host.base / "userlist.txt"
+    if before is not None:
+        pooler_config.write(pooler_config.Wanted(path, before, "root", "root", 0o640))
+    host.file(ONE[0]).write_text(f"[databases]\nshop = host=db password=s3cret\n{content(OLD)}")
+    pooler = applier(host, ONE, OLD, check_mode=True)
+    pooler.shared = {str(path): declared}
+    found = pooler.apply()
+    assert found.changed
+    assert "s3cret" not in str(found)
+    (ini, *others) = found.diff
+    assert "shop = host=db password=(not shown" in ini["before"]
+    assert [(entry["before"], entry["after"]) for entry in others] == ([("", FILE)] if differs else [])
 
 
 @pytest.mark.parametrize("check_mode", [True, False])

@@ -68,6 +68,49 @@ def test_a_choice_in_brackets_is_what_is_in_force(tmp_path: Path) -> None:
     assert apply(tmp_path, check=True, thp="always").data["applied"][0]["before"] == "never"
 
 
+@pytest.mark.parametrize(("read", "value", "changed"), [
+    ("1024\t65000\n", "1024 65000", False),
+    ("4096\t131072\t6291456\n", "4096  131072 6291456", False),
+    ("1024\t65001\n", "1024 65000", True),
+    ("102465000\n", "1024 65000", True),
+])  # fmt: skip
+def test_values_of_several_fields_settle(
+    read: str, value: str, changed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel gives them back with tabs."""
+    node = tmp_path / "range"
+    node.write_text(read)
+    monkeypatch.setattr(host_settings, "_node", lambda _name: node)
+    wanted = {"files": [], "sysctl": {"net.ipv4.ip_local_port_range": value}, "sys": {}}
+    found = host_settings.run(wanted, Context(lambda _argv: (0, "", ""), False))
+    assert (found.changed, found.warnings) == (changed, [])
+
+
+def test_a_value_that_is_given_back_with_tabs_was_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, given = tmp_path / "range", iter(["32768\t60999", "1024\t65000"])
+    node.touch()
+    monkeypatch.setattr(host_settings, "_node", lambda _name: node)
+    monkeypatch.setattr(host_settings, "_read", lambda _path: next(given))
+    wanted = {"files": [], "sysctl": {"net.ipv4.ip_local_port_range": "1024 65000"}, "sys": {}}
+    found = host_settings.run(wanted, Context(lambda _argv: (0, "", ""), False))
+    assert (found.changed, found.warnings) == (True, [])
+
+
+@pytest.mark.parametrize(("kibibytes", "changed"), [("1", True), ("0", False)])
+def test_strictness_counts_the_kibibytes_that_are_declared(
+    kibibytes: str, changed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they are in force, the ratio reads 0, as if nothing could be promised."""
+    nodes = {name: tmp_path / name for name in ("vm.overcommit_kbytes", "vm.overcommit_memory", "vm.overcommit_ratio")}
+    for name, node in nodes.items():
+        node.write_text(kibibytes if name == "vm.overcommit_kbytes" else "0")
+    sizes = {"MemTotal": 100, "SwapTotal": 0, "Hugetlb": 0, "Committed_AS": 10}
+    monkeypatch.setattr(host_settings, "meminfo", sizes.__getitem__)
+    monkeypatch.setattr(host_settings, "_node", nodes.__getitem__)
+    wanted = {"files": [], "sysctl": {"vm.overcommit_kbytes": kibibytes, "vm.overcommit_memory": "2"}, "sys": {}}
+    assert host_settings.run(wanted, Context(lambda _argv: (0, "", ""), False)).changed is changed
+
+
 @pytest.mark.parametrize(("promised", "words"), [(10, []), (99, ["none could start"])])
 def test_strictness_that_would_break_the_host_is_refused(
     promised: int, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -86,6 +86,28 @@ def test_overrides() -> None:
     assert len(found) == 8
 
 
+@pytest.mark.parametrize(("declared", "gone", "place"), [
+    ("vm.overcommit_kbytes", "vm.overcommit_ratio", 0),  # before vm.overcommit_memory: the kernel counts with it
+    ("vm.dirty_background_ratio", "vm.dirty_background_bytes", 3),
+    ("vm.dirty_ratio", "vm.dirty_bytes", 4),
+])  # fmt: skip
+def test_of_twins_that_zero_each_other_only_the_declared_one_is_set(declared: str, gone: str, place: int) -> None:
+    found, _ = kernel.kernel_values(None, PAGE, {declared: 5})
+    names = [value.name for value in found]
+    assert gone not in names
+    assert names.index(declared) == place
+    assert len(names) == 5
+    both, _ = kernel.kernel_values(None, PAGE, {declared: 5, gone: 6})
+    assert {value.name: value.value for value in both}.items() >= {declared: "5", gone: "6"}.items()
+
+
+@pytest.mark.parametrize(("kibibytes", "fits"), [(0, True), (7 * 1024**2, False), (9 * 1024**2, True)])
+def test_kibibytes_that_may_be_promised_count_instead_of_the_ratio(kibibytes: int, fits: bool) -> None:
+    sizes = {"MemTotal": 10, "SwapTotal": 0, "Hugetlb": 0, "Committed_AS": 8}
+    found = kernel.strictness_problem({name: size * 1024**3 for name, size in sizes.items()}, 90, kibibytes)
+    assert (found == "") is fits
+
+
 def test_an_override_names_its_variable() -> None:
     found, _ = kernel.kernel_values(None, PAGE, {"vm.swappiness": 10})
     assert [value.reason for value in found if value.name == "vm.swappiness"] == ["postgresql_kernel_settings"]

@@ -208,3 +208,11 @@ def test_lists_may_be_texts(spec: Data, facts: Data) -> None:
     assert plan.certificate is not None
     assert plan.certificate.names[-1] == "DNS:a.example.org"
     assert {s.name: s.value for s in plan.settings}["shared_preload_libraries"].endswith(", pgaudit")
+
+
+def test_rules_are_read_as_the_version_reads_them(spec: Data, facts: Data) -> None:
+    rules = [{"type": "local", "user": "/^x", "method": "reject"}]
+    facts["packages"] |= {name.replace("17", "15"): seen for name, seen in facts["packages"].items() if "17" in name}
+    (found,) = problems(spec | {"version": 15, "hba_lines": rules}, facts)
+    assert found.startswith("postgresql_hba_lines[0]: '/^x' is a regular expression from PostgreSQL 16 on")
+    assert problems(spec | {"hba_lines": rules}, facts) == []

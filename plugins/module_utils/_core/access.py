@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .databases import MANAGED_PARAMETERS, Database, LoginRole
+from .names import quote
 from .scram import matches
 
 Acl = frozenset[tuple[str, str]]  # (grantee, privilege); the grantee of PUBLIC is ""
@@ -64,6 +65,9 @@ class Observed:
     roles: Mapping[str, ObservedRole] = field(default_factory=dict)
     memberships: frozenset[tuple[str, str]] = frozenset()  # (group, member)
     databases: Mapping[str, ObservedDatabase] = field(default_factory=dict)
+    inside: Mapping[tuple[str, str], Mapping[str, str]] = field(
+        default_factory=dict
+    )  # (role, database) → settings there
 
 
 Plan = dict[str, list[dict[str, Any]]]
@@ -78,12 +82,13 @@ def plan(wanted: Sequence[Database], monitoring_role: str, observed: Observed) -
     for database in wanted:
         seen = observed.databases.get(database.name)
         if seen is None or (seen.owner, seen.connection_limit) != (database.owner, database.connection_limit):
+            form = seen or database  # what cannot be changed is said below, and asked of nobody
             steps["databases"].append(
                 {
                     "name": database.name,
                     "owner": database.owner,
-                    "encoding": database.encoding,
-                    "locale": database.locale,
+                    "encoding": form.encoding,
+                    "locale": form.locale,
                     "connection_limit": database.connection_limit,
                 }
             )
@@ -119,7 +124,19 @@ def findings(wanted: Sequence[Database], observed: Observed) -> tuple[str, ...]:
             for name, other in observed.databases.items():
                 if other.owner == role.name:
                     found.append(f"role {role.name} owns database {name}: an application login must own nothing")
+            found += _overridden(role, observed)
     return tuple(found)
+
+
+def _overridden(role: LoginRole, observed: Observed) -> Iterable[str]:
+    """Name what somebody set for a role in one database: it wins over what the role has everywhere."""
+    for (name, database), settings in observed.inside.items():
+        for setting, declared in role.parameters:
+            if name == role.name and settings.get(setting, declared) != declared:
+                yield (
+                    f"role {name} has {setting} = {settings[setting]} in database {database}, where the inventory says "
+                    f"{declared}: ALTER ROLE {quote(name)} IN DATABASE {quote(database)} RESET {setting}"
+                )
 
 
 def _roles(wanted: Sequence[Database], monitoring_role: str, observed: Observed) -> Iterable[dict[str, Any]]:

@@ -14,6 +14,7 @@ from .errors import Problem
 
 LOCAL_METHODS = ("peer", "scram-sha-256", "reject")
 REMOTE_METHODS = ("scram-sha-256", "cert", "reject")
+PATTERNS_SINCE = 16
 LOOPBACK = ("127.0.0.1/32", "::1/128")
 _WORDS = {"all", "samehost", "samenet"}
 _HOST_NAME = re.compile(r"^\.?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*$")
@@ -135,6 +136,21 @@ def check(
             problems.append(Problem(where, f"repeats {seen[line.key]} ({' '.join(filter(None, line.key))})"))
         seen[line.key] = where
     return tuple(problems)
+
+
+def check_patterns(declared: Sequence[HbaLine], version: int) -> tuple[Problem, ...]:
+    """Refuse regular expressions where they are names to the server, of nobody: a line that rejects would reject none."""
+    if version >= PATTERNS_SINCE:
+        return ()
+    return tuple(
+        Problem(
+            f"postgresql_hba_lines[{i}]",
+            f"{part!r} is a regular expression from PostgreSQL {PATTERNS_SINCE} on, and a name before: name each of them",
+        )
+        for i, line in enumerate(declared)
+        for part in (*_parts(line.database), *_parts(line.user))
+        if part.startswith("/")
+    )
 
 
 def check_ident(items: Sequence[Mapping[str, Any]]) -> tuple[Problem, ...]:

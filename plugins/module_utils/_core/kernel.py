@@ -12,6 +12,12 @@ from .units import GB, human_size
 
 OPEN_FILES = 65536
 HUGE_PAGES_FROM = 1 * GB  # below, page tables are small and reserved memory is better left free
+# the kernel zeroes the one of a pair when the other is written, so that both would never settle
+TWINS = {
+    "vm.overcommit_ratio": "vm.overcommit_kbytes",
+    "vm.dirty_background_bytes": "vm.dirty_background_ratio",
+    "vm.dirty_bytes": "vm.dirty_ratio",
+}
 HUGE_PAGES = "vm.nr_hugepages"
 TRANSPARENT_HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/enabled"
 
@@ -31,8 +37,8 @@ def kernel_values(
 ) -> tuple[tuple[KernelValue, ...], tuple[KernelValue, ...]]:
     """Return (sysctl values, /sys values), in the order they are set.
 
-    `overrides` are the inventory's sysctl values by name. Where the cluster is not `alone` on its host, the number of
-    huge pages is left to the inventory: it would be the sum of all.
+    `overrides` are the inventory's sysctl values by name, each in place of ours or of its twin. Where the cluster is not
+    `alone` on its host, the number of huge pages is left to the inventory: it would be the sum of all.
     """
     values = [
         KernelValue("vm.overcommit_ratio", "90", "share of memory that may be promised"),  # before it counts
@@ -46,20 +52,24 @@ def kernel_values(
     if alone and huge_pages is not None and huge_pages * huge_page_bytes >= HUGE_PAGES_FROM:
         reason = f"exactly the server's shared memory, {human_size(huge_pages * huge_page_bytes)}"
         values.append(KernelValue(HUGE_PAGES, str(huge_pages), reason, now=False))
-    merged = {value.name: value for value in values}
-    for name, value in overrides.items():
-        merged[name] = KernelValue(name, as_text(value), "postgresql_kernel_settings")
+    declared = {
+        name: KernelValue(name, as_text(value), "postgresql_kernel_settings") for name, value in overrides.items()
+    }
+    ordered = [declared.get(TWINS.get(value.name, ""), value) for value in values]  # a twin takes its place
+    merged = {value.name: value for value in ordered} | declared
     transparent = KernelValue(TRANSPARENT_HUGE_PAGES, "never", "compaction stalls queries; explicit huge pages do not")
     return tuple(merged.values()), (transparent,)
 
 
-def strictness_problem(memory: Mapping[str, int], ratio: int) -> str:
+def strictness_problem(memory: Mapping[str, int], ratio: int, kibibytes: int = 0) -> str:
     """Say why strict overcommit would break a running host, or return nothing.
 
-    `memory` has MemTotal, SwapTotal, Hugetlb and Committed_AS of /proc/meminfo, in bytes. What has been promised beyond
-    the limit stays with its programs, but nobody gets any more: no fork, no connection.
+    `memory` has MemTotal, SwapTotal, Hugetlb and Committed_AS of /proc/meminfo, in bytes. `kibibytes` (vm.overcommit_kbytes)
+    counts instead of `ratio`, unless it is 0. What has been promised beyond the limit stays with its programs, but nobody
+    gets any more: no fork, no connection.
     """
-    limit = (memory["MemTotal"] - memory["Hugetlb"]) * ratio // 100 + memory["SwapTotal"]
+    share = kibibytes * 1024 or (memory["MemTotal"] - memory["Hugetlb"]) * ratio // 100
+    limit = share + memory["SwapTotal"]
     if memory["Committed_AS"] < limit:
         return ""
     return (

@@ -14,6 +14,7 @@ from typing import Any
 from .backup import Backup
 from .backup_errors import explain
 from .errors import Problem, SpecError
+from .hidden import without_values
 from .timelines import Left
 from .wal import DEFAULT_SEGMENT_BYTES, SEGMENT_SIZES, absent, gaps, lsn, segment
 
@@ -297,7 +298,7 @@ def why_it_ended(lines: Sequence[str]) -> str:
     # not what a server says to those who connect meanwhile, as often as they do
     wanted = ("FATAL", "insufficient parameter settings")
     fatal = [line for line in lines if any(word in line for word in wanted) and "the database system is" not in line]
-    said = " ".join(" | ".join(_message(line) for line in fatal[-2:]).split())
+    said = " ".join(" | ".join(without_values(_message(line)) for line in fatal[-2:]).split())
     if f"child process exited with exit code {UNREADABLE}" in said:
         return f"the archive could not be read, {FETCH_TRIES} times: {explain(UNREADABLE, _of_the_archive(lines))} ({said})"
     if re.search(r"recovery target timeline \d+ does not exist", said):

@@ -143,7 +143,7 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
     audited = strings(spec["audit_statements"])
     further = {statement_audit.LIBRARY: statement_audit.package(instance.version)} if audited else {}
     expected = Expectation(
-        instance, bool(spec.get("repository")), spec.get("controller_epoch"), tuple(further.values())
+        instance, bool(spec.get("repository")), facts.get("controller_epoch"), tuple(further.values())
     )
     problems = [*_choices(spec), *verdict(facts, expected)]
     usable = resources(facts, str(spec["storage"]) if spec["storage"] in STORAGES else "auto")
@@ -164,6 +164,7 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
     own = hba.default_lines(strings(spec["client_networks"]), spec["monitoring_role"])
     declared = hba.declared_lines(spec["hba_lines"])
     problems += [*hba.check(declared, strings(spec["client_networks"]), own), *hba.check_ident(spec["ident_lines"])]
+    problems += hba.check_patterns(declared, instance.version)
     certificate, unusable = plan_certificate(
         spec.get("tls") or {}, strings(spec["tls_names"]), int(spec["tls_renew_days"]), facts
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One look at a Debian host: memory, processors, disks, packages, clusters. Reads files, changes nothing.
 
-`observe` returns plain data (it travels from the host to the controller):
+`observe` returns plain data (it travels from the host to the controller; server_info adds controller_epoch, or None):
   distribution {id, version, name}, systemd, epoch, hostname, hostname_resolves, fqdn, addresses [..],
   tls {error, not_after, names}, missing_directories [..],
   foreign_addresses (whether the kernel lets servers listen on addresses that the host has not),

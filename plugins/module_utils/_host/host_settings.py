@@ -30,7 +30,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     applied, refused = [], []
     for name, (path, value) in nodes.items():
         before = _read(path)
-        if before == value:
+        if before.split() == value.split():  # the kernel puts tabs between the fields of one value
             continue
         reason = _too_strict(value, params["sysctl"]) if name == "vm.overcommit_memory" else ""
         reason = reason or _refusal(path, value, try_it=not context.check_mode)
@@ -60,7 +60,7 @@ def _refusal(path: Path, value: str, *, try_it: bool) -> str:
             path.open("r+").close()
     except OSError as error:
         return f"{error.strerror}, set it on the container's host"
-    if try_it and _read(path) != value:
+    if try_it and _read(path).split() != value.split():
         return f"only {_read(path)} could be had: memory is too fragmented, it is complete after a reboot"
     return ""
 
@@ -71,4 +71,4 @@ def _too_strict(value: str, sysctl: Mapping[str, Any]) -> str:
         return ""
     memory = {name: meminfo(name) for name in ("MemTotal", "SwapTotal", "Hugetlb", "Committed_AS")}
     ratio = sysctl.get("vm.overcommit_ratio") or _read(_node("vm.overcommit_ratio"))
-    return strictness_problem(memory, int(ratio))
+    return strictness_problem(memory, int(ratio), int(sysctl.get("vm.overcommit_kbytes") or 0))

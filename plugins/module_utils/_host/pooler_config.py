@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from .._core.errors import ConfigurationRefused, ConnectionFailed, HostError, PgsteadError
+from .._core.hidden import without_secrets
 from .._core.pooler import needs_restart, parse_version
 from .._pg import pooler_admin
 from .._pg.connection import has_driver
@@ -75,7 +76,8 @@ class PoolerApplier:
 
     def apply(self) -> Outcome:
         """Bring the files into force; on any failure the old ones are back."""
-        verdicts, shown, changed = self.decide(), diff(self.wanted()), differing(self.wanted())
+        verdicts, changed = self.decide(), differing(self.wanted())
+        shown = [without_secrets(entry) for entry in diff(self.wanted())]
         disabled = [p["unit"] for p in self.processes if not service.is_enabled(self.context.run, p["unit"])]
         retired = self._retired()
         if self.context.check_mode or not (changed or disabled or retired or any(action for _, action in verdicts)):

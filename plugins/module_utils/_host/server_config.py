@@ -14,6 +14,7 @@ from typing import Any
 
 from .._core import evidence
 from .._core.errors import ConfigurationRefused, ConnectionFailed, HostError, Problem, SpecError
+from .._core.hidden import shown, without_secrets, without_values
 from .._core.settings import changed_names, for_scratch, needs_restart, parse, without_libraries
 from .._pg import serving
 from .._pg.connection import Target
@@ -60,6 +61,9 @@ class Applier:
     def wanted(self) -> list[Wanted]:
         return [Wanted(self.directory / n, self.texts[n], "postgres", "postgres", MODES[n]) for n in NAMES]
 
+    def _diff(self) -> list[dict[str, str]]:
+        return [without_secrets(entry) for entry in diff(self.wanted())]
+
     def settings_changed(self) -> tuple[str, ...]:
         return changed_names(look(self.directory / "postgresql.conf").content or "", self.texts["postgresql.conf"])
 
@@ -68,7 +72,7 @@ class Applier:
         changed = self.settings_changed()
         files = [str(file.path) for file in differing(self.wanted())]
         if not service.is_active(self.context.run, self.unit):
-            return Outcome(True, self._data(changed, ("start",), ()), diff(self.wanted()))
+            return Outcome(True, self._data(changed, ("start",), ()), self._diff())
         state = serving.read(Target("/var/run/postgresql", self._running_port()))
         waiting = tuple(sorted({*state.ours, *needs_restart(changed, self.version)}))
         restart = (bool(waiting) and self.restart_policy != "never") or (
@@ -78,13 +82,13 @@ class Applier:
         return Outcome(
             bool(files or actions),
             self._data(changed, actions, () if restart else waiting),
-            diff(self.wanted()),
+            self._diff(),
             self._warnings(state, () if restart else waiting),
         )
 
     def apply(self) -> Outcome:
         """Bring the proven files into force. On any failure the old files are back and serving, and it raises."""
-        changed, shown = self.settings_changed(), diff(self.wanted())
+        changed, differences = self.settings_changed(), self._diff()
         running_port = self._running_port()
         before = {self.directory / name: look(self.directory / name) for name in NAMES}
         active = service.is_active(self.context.run, self.unit)
@@ -100,7 +104,7 @@ class Applier:
         except (ConfigurationRefused, HostError, ConnectionFailed, OSError) as error:
             raise ConfigurationRefused(f"{error} — {self._taken_back(before, active)}") from error
         warnings = [*self.notes, *self._warnings(state, state.pending)]
-        return Outcome(True, self._data(changed, self.actions, state.pending), shown, warnings)
+        return Outcome(True, self._data(changed, self.actions, state.pending), differences, warnings)
 
     def _into_force(self, active: bool, running_port: int, files_changed: bool) -> serving.Serving:
         if not active:
@@ -216,14 +220,16 @@ class Applier:
 
     def _startup_log(self) -> str:
         log = Path(f"/var/log/postgresql/postgresql-{self.version}-{self.cluster}.log")
-        return " | ".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else "no startup log"
+        lines = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else ["no startup log"]
+        return " | ".join(map(without_values, lines))
 
     def _data(self, changed: Any, actions: Any, pending: Any) -> dict[str, Any]:
         return {"settings_changed": list(changed), "actions": list(actions), "pending_restart": list(pending)}
 
     def _warnings(self, state: serving.Serving, pending: tuple[str, ...]) -> list[str]:
         found = [
-            f"{name} = {auto} in postgresql.auto.conf overrides {main if main is not None else 'the default'}: "
+            f"{name} = {shown(name, auto)} in postgresql.auto.conf overrides "
+            f"{shown(name, main) if main is not None else 'the default'}: "
             f"ALTER SYSTEM RESET {name}, or declare it in postgresql_settings"
             for name, (auto, main) in state.overridden.items()
         ]

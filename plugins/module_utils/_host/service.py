@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .._core.errors import HostError
+from .._core.hidden import without_values
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 
@@ -34,4 +35,4 @@ def journal(run: Run, *units: str, lines: int = 15) -> str:
     """Return a unit's last log lines in one line of text."""
     selection = [word for unit in units for word in ("-u", unit)]
     _code, out, _err = run(["journalctl", "--no-pager", "-o", "cat", "-n", str(lines), *selection])
-    return " | ".join(line for line in out.splitlines() if line.strip())
+    return " | ".join(without_values(line) for line in out.splitlines() if line.strip())

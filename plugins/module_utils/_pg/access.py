@@ -18,6 +18,12 @@ SELECT a.rolname, a.rolcanlogin, a.rolinherit, a.rolconnlimit, a.rolpassword,
 FROM pg_catalog.pg_authid a
 LEFT JOIN pg_catalog.pg_db_role_setting s ON s.setrole = a.oid AND s.setdatabase = 0
 """
+_INSIDE = """
+SELECT a.rolname, d.datname, s.setconfig
+FROM pg_catalog.pg_db_role_setting s
+JOIN pg_catalog.pg_authid a ON a.oid = s.setrole
+JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+"""
 _MEMBERS = """
 SELECT g.rolname, m.rolname
 FROM pg_catalog.pg_auth_members x
@@ -88,6 +94,9 @@ def observe(target: Target, names: Sequence[str], expected: dict[str, list[tuple
             for name, login, inherit, limit, secret, privileged, config in rows(connection, _ROLES)
         }
         members = frozenset((group, member) for group, member in rows(connection, _MEMBERS))
+        set_there = {
+            (role, name): dict(s.split("=", 1) for s in config) for role, name, config in rows(connection, _INSIDE)
+        }
         found = {row[0]: row for row in rows(connection, _DATABASES)}
     databases = {}
     for name, (_name, owner, encoding, locale, limit, open_, acl) in found.items():
@@ -95,7 +104,7 @@ def observe(target: Target, names: Sequence[str], expected: dict[str, list[tuple
         if name in names and open_:
             inside = _inside(replace(target, database=name), expected.get(name, []))
         databases[name] = ObservedDatabase(owner, encoding, locale, limit, _acl(acl), **inside)
-    return Observed(roles, members, databases)
+    return Observed(roles, members, databases, set_there)
 
 
 def _inside(target: Target, expected: Sequence[tuple[str, str, str]]) -> dict[str, Any]:

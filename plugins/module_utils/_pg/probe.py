@@ -14,7 +14,7 @@ from .connection import driver, execute, rows
 from .probe_reach import Shown, views
 from .probe_rights import Rights, bound, read_rights
 from .probe_session import Session, Tenant, rolled_back
-from .probe_writes import writing
+from .probe_writes import without_context, writing
 
 SAMPLES = 20
 _TENANTS = "SELECT {column}::text FROM {table} WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 2"
@@ -43,6 +43,7 @@ class Prober:
             if rights.reads:
                 checks += self._reading(subject, rights, mine)
             checks += writing(self.session, subject, rights, mine, foreign)
+        checks += without_context(self.session, subject, rights, one.samples)
         if rights.reads:
             checks += self._nobody(name, f"SELECT count(*) FROM {subject.table.sql}")
             checks.append(self._afterwards(subject, one))

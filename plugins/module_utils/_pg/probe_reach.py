@@ -23,7 +23,8 @@ above(oid) AS (
     UNION SELECT i.inhparent FROM above a JOIN pg_catalog.pg_inherits i ON i.inhrelid = a.oid),
 tree(oid) AS (SELECT oid FROM below UNION SELECT oid FROM above)
 """
-# Whether row security of table `t` lets owner `o` have rows that the application has not: a policy for `o` alone counts.
+# Whether row security of table `t` lets owner `o` have rows that the application has not: a policy for `o` alone counts, and
+# a restrictive one that holds the application and not `o`.
 _PAST = """
 (o.rolsuper OR o.rolbypassrls OR NOT t.relrowsecurity
  OR pg_catalog.pg_has_role(o.oid, t.relowner, 'USAGE') AND NOT t.relforcerowsecurity
@@ -31,7 +32,12 @@ _PAST = """
     SELECT FROM pg_catalog.pg_policy p
     WHERE p.polrelid = t.oid AND p.polpermissive AND NOT 0 = ANY (p.polroles)
       AND EXISTS (SELECT FROM unnest(p.polroles) u(oid) WHERE pg_catalog.pg_has_role(o.oid, u.oid, 'USAGE'))
-      AND NOT EXISTS (SELECT FROM unnest(p.polroles) u(oid) WHERE pg_catalog.pg_has_role(%(role)s, u.oid, 'USAGE'))))
+      AND NOT EXISTS (SELECT FROM unnest(p.polroles) u(oid) WHERE pg_catalog.pg_has_role(%(role)s, u.oid, 'USAGE')))
+ OR EXISTS (
+    SELECT FROM pg_catalog.pg_policy p
+    WHERE p.polrelid = t.oid AND NOT p.polpermissive AND NOT 0 = ANY (p.polroles)
+      AND EXISTS (SELECT FROM unnest(p.polroles) u(oid) WHERE pg_catalog.pg_has_role(%(role)s, u.oid, 'USAGE'))
+      AND NOT EXISTS (SELECT FROM unnest(p.polroles) u(oid) WHERE pg_catalog.pg_has_role(o.oid, u.oid, 'USAGE'))))
 """
 # A security_invoker view, at any depth, reads as whoever asks: only the view right above a table can lead past it.
 _SHOWN = f"""{_TREE},
@@ -81,23 +87,51 @@ WHERE pg_catalog.has_schema_privilege(%(role)s, n.oid, 'USAGE')
 GROUP BY c.oid, n.nspname, c.relname, c.relkind, o.rolname
 ORDER BY 1, 2
 """
-# Functions with somebody else's rights, and each relation through which the rows could be had in them; a trigger's
-# function cannot be called.
+# Functions with somebody else's rights, and each relation through which the rows could be had in them. A rule or view keeps
+# its functions whatever is granted on their schema; a trigger calls its own for everybody who writes.
 _FUNCTIONS = f"""{_SHOWN}
 SELECT DISTINCT f.oid::regprocedure::text, o.rolname, f.prosrc, k.relname, EXISTS (
        SELECT FROM pg_catalog.pg_depend d
        WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = f.oid
-         AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = k.oid)
+         AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = k.oid), f.prorettype = 'trigger'::regtype
 FROM shown s
 JOIN pg_catalog.pg_class k ON k.oid = s.oid
 JOIN pg_catalog.pg_class t ON t.oid = CASE WHEN k.relkind IN ('v', 'm') THEN (SELECT oid FROM subject) ELSE k.oid END
 CROSS JOIN pg_catalog.pg_proc f
 JOIN pg_catalog.pg_roles o ON o.oid = f.proowner
-WHERE f.prosecdef AND f.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND o.rolname <> %(role)s
-  AND pg_catalog.has_function_privilege(%(role)s, f.oid, 'EXECUTE')
-  AND pg_catalog.has_schema_privilege(%(role)s, f.pronamespace, 'USAGE')
+WHERE f.prosecdef AND f.prorettype <> 'event_trigger'::regtype AND o.rolname <> %(role)s
+  AND CASE WHEN f.prorettype = 'trigger'::regtype
+      THEN EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgfoid = f.oid AND g.tgenabled <> 'D')
+      ELSE pg_catalog.has_function_privilege(%(role)s, f.oid, 'EXECUTE')
+           AND (pg_catalog.has_schema_privilege(%(role)s, f.pronamespace, 'USAGE') OR EXISTS (
+                SELECT FROM pg_catalog.pg_depend d
+                WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = f.oid
+                  AND d.classid = 'pg_catalog.pg_rewrite'::regclass)) END
   AND (s.past OR k.relkind = 'm' OR {_PAST})
 ORDER BY 1
+"""
+# Roles that the application may become without having their rights all the time (NOINHERIT, or INHERIT FALSE), where they
+# reach what it does not: nothing is asked as them.
+_BECOMES = f"""{_SHOWN}
+SELECT DISTINCT r.rolname, n.nspname, c.relname
+FROM (SELECT DISTINCT oid FROM shown) s
+JOIN pg_catalog.pg_class c ON c.oid = s.oid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN pg_catalog.pg_roles r
+WHERE pg_catalog.pg_has_role(%(role)s, r.oid, 'MEMBER') AND NOT pg_catalog.pg_has_role(%(role)s, r.oid, 'USAGE')
+  AND pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')
+  AND (EXISTS (
+          SELECT FROM pg_catalog.pg_policy p CROSS JOIN LATERAL unnest(p.polroles) u(oid)
+          WHERE p.polrelid = c.oid AND p.polpermissive AND u.oid <> 0 AND pg_catalog.pg_has_role(r.oid, u.oid, 'USAGE')
+            AND NOT pg_catalog.pg_has_role(%(role)s, u.oid, 'USAGE'))
+       OR EXISTS (
+          SELECT FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) x
+          WHERE pg_catalog.has_any_column_privilege(r.oid, c.oid, x)
+            AND NOT pg_catalog.has_any_column_privilege(%(role)s, c.oid, x))
+       OR EXISTS (
+          SELECT FROM unnest(ARRAY['DELETE', 'TRUNCATE', 'TRIGGER']) x
+          WHERE pg_catalog.has_table_privilege(r.oid, c.oid, x) AND NOT pg_catalog.has_table_privilege(%(role)s, c.oid, x)))
+ORDER BY 1, 2, 3
 """
 
 
@@ -139,9 +173,17 @@ def views(connection: Any, role: str, subject: Subject) -> tuple[Shown, ...]:
     return tuple(one for one in shown if one.readable or one.writable)
 
 
-def functions(connection: Any, role: str, subject: Subject) -> Iterable[tuple[str, str]]:
-    """Return (function, owner) of those that may lead around row security: that name a relation with the rows."""
+def functions(connection: Any, role: str, subject: Subject) -> Iterable[tuple[str, str, bool]]:
+    """Return (function, owner, of a trigger) of those that may lead around row security: that name a relation with the rows."""
     found = rows(connection, _FUNCTIONS, _asked(role, subject))
     return dict.fromkeys(
-        (function, owner) for function, owner, source, name, depends in found if depends or names_it(source, name)
+        (function, owner, trigger)
+        for function, owner, source, name, depends, trigger in found
+        if depends or names_it(source, name)
     )
+
+
+def becomes(connection: Any, role: str, subject: Subject) -> Iterable[tuple[str, QualifiedName]]:
+    """Return (role, relation with the rows) of those that the application may become, to reach what it does not."""
+    found = rows(connection, _BECOMES, _asked(role, subject))
+    return tuple((other, QualifiedName(schema, name)) for other, schema, name in found)

@@ -18,6 +18,7 @@ from .._core.row_security_spec import Context
 from .connection import driver, execute, rows
 
 REFUSED = "refused by row security"
+Sample = tuple[str | None, ...]  # the texts of one row's columns
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Tenant:
     name: str
     rows: int
     others: int
-    samples: tuple[tuple[str | None, ...], ...] = ()
+    samples: tuple[Sample, ...] = ()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from .._core.names import QualifiedName, quote
 from .._core.probe import FAILED, PASSED, Check, Subject
 from .connection import rows
-from .probe_reach import functions, relatives
+from .probe_reach import becomes, functions, relatives
 from .row_security import bypassing, read_policies
 
 # row security does not hold these at all: a trigger's function sees the rows of everybody who writes
@@ -33,18 +33,28 @@ def structure(connection: Any, role: str, subjects: Sequence[Subject], trusted_f
         ):
             checks.append(Check("structure", name, question, PASSED if holds else FAILED, "" if holds else "no"))
         checks.append(_unheld(connection, role, subject.table))
-        for function, owner in functions(connection, role, subject):
+        for function, owner, of_trigger in functions(connection, role, subject):
             if function not in trusted_functions:
-                detail = (
-                    f"{function} runs as {owner}, whom row security does not hold as it holds {role}, who may call it"
-                )
+                how = "and a trigger calls it" if of_trigger else "who may call it"
+                detail = f"{function} runs as {owner}, whom row security does not hold as it holds {role}, {how}"
                 checks.append(Check("structure", name, "no function leads around it", FAILED, detail))
+        checks.append(_becoming(connection, role, subject))
         for one in relatives(connection, role, subject):
             if one.table not in tables:
                 checks.append(_relative(one.table, one.why, role, subject))
                 checks.append(_unheld(connection, role, one.table))
                 tables[one.table] = None
     return [*checks, *_around(connection, role, tables)]
+
+
+def _becoming(connection: Any, role: str, subject: Subject) -> Check:
+    further = [f"{other} on {relation}" for other, relation in becomes(connection, role, subject)]
+    detail = (
+        f"{role} may become (SET ROLE) another with rights or policies of its own, about which nothing was asked: "
+        f"{', '.join(further)}; take the membership away, or probe as that role too"
+    )
+    question = f"{role} becomes nobody who goes further"
+    return Check("structure", str(subject.table), question, FAILED if further else PASSED, detail if further else "")
 
 
 def _relative(table: QualifiedName, why: str, role: str, subject: Subject) -> Check:

@@ -7,13 +7,22 @@ By statements that read nothing, for one that reads is held by the policies for 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from .._core.names import quote
 from .._core.probe import FAILED, NOT_RUN, PASSED, Check, Subject
 from .connection import driver, execute, rows
 from .probe_rights import Rights, bound, insertion
-from .probe_session import REFUSED, Session, Tenant, rolled_back
+from .probe_session import REFUSED, Sample, Session, Tenant, rolled_back
+
+# what this transaction has written: it holds a lock on its own number, and on those of its savepoints
+_WRITTEN = """
+SELECT count(*) FROM {table}
+WHERE {owner}::text IS DISTINCT FROM %s AND xmin = ANY (ARRAY(
+    SELECT transactionid FROM pg_catalog.pg_locks
+    WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND pid = pg_catalog.pg_backend_pid()))
+"""
 
 
 def writing(session: Session, subject: Subject, rights: Rights, mine: Tenant, foreign: Tenant) -> list[Check]:
@@ -35,6 +44,34 @@ def writing(session: Session, subject: Subject, rights: Rights, mine: Tenant, fo
     if rights.chooses:
         checks.append(_inserting(session, subject, rights, mine, foreign))
     return checks
+
+
+def without_context(session: Session, subject: Subject, rights: Rights, samples: Iterable[Sample]) -> list[Check]:
+    """Return the checks that nobody in particular writes nothing."""
+    table, name = bound(subject.table.sql), str(subject.table)
+    changed = (*rights.changed, *((subject.owner_column,) if rights.gives else ()))
+    commands = [("deletes", f"DELETE FROM {table}")] if rights.delete else []
+    commands += [("updates", f"UPDATE {table} SET {bound(quote(changed[0]))} = NULL")] if changed else []
+    checks = []
+    for tenant, words in ((None, "without a context"), ("", "with an empty context")):
+        with session.being(tenant):
+            for verb, sql in commands:
+                checks.append(session.ask(name, f"rows that somebody {verb} {words}", 0, partial(session.touched, sql)))
+            if rights.chooses:
+                checks.append(_nobody_inserts(session, subject, rights, samples, words))
+    return checks
+
+
+def _nobody_inserts(session: Session, subject: Subject, rights: Rights, samples: Iterable[Sample], words: str) -> Check:
+    """Copies of rows that are there: a constraint that refuses one was looked at after row security had let it through."""
+    insert = insertion(subject, rights)
+    answers = [session.attempt(partial(session.touched, insert, *sample)) for sample in samples]
+    through = next((answer for answer in answers if answer != REFUSED), REFUSED)
+    name, question = str(subject.table), f"somebody inserts a row {words}"
+    if isinstance(through, driver.Error) and not _constraint(through):
+        return Check("direct", name, question, NOT_RUN, " ".join(str(through).split()))
+    status = PASSED if through == REFUSED else FAILED
+    return Check("direct", name, question, status, REFUSED if status == PASSED else "row security lets it through")
 
 
 def _others_lost(session: Session, subject: Subject, mine: Tenant, sql: str, *parameters: str) -> int:
@@ -63,7 +100,9 @@ def _changing(session: Session, subject: Subject, rights: Rights, mine: Tenant) 
             ((value,),) = rows(session.connection, sample, (mine.name,))
 
         def beyond(update: str = f"UPDATE {table} SET {column} = %s", value: str | None = value) -> int:
-            return max(0, session.touched(update, value) - mine.rows)
+            session.touched(update, value)
+            execute(session.connection, "SET LOCAL ROLE NONE; SET LOCAL row_security = off")
+            return int(rows(session.connection, _WRITTEN.format(table=table, owner=owner), (mine.name,))[0][0])
 
         with session.being(mine.name):
             check = session.ask(name, question, 0, beyond)

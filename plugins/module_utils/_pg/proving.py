@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._core.errors import ConfigurationRefused, HostError
+from .._core.hidden import without_values
 from .._core.settings import parse
 from .._core.units import human_size
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 START_SECONDS = 60
+PROCESSES = Path("/proc")
 _NOISE = re.compile(r"^(?:HINT|DETAIL|CONTEXT|LOG|FATAL|ERROR|WARNING|PANIC):|\s(?:FATAL|ERROR|LOG|PANIC):\s")
 
 
@@ -60,10 +62,22 @@ class Prover:
         }
         return [word for name, value in pairs.items() for word in ("-c", f"{name}={value}")]
 
+    def _running(self) -> bool:
+        """Say whether the process that the scratch cluster names works in it.
+
+        pg_ctl only asks whether there is one of that number. After a reboot it may be anybody's: the real server's, too.
+        """
+        try:
+            number = int((self.scratch / "postmaster.pid").read_text().split("\n", 1)[0])
+            return (PROCESSES / str(number) / "cwd").resolve() == self.scratch.resolve()
+        except (ValueError, OSError):
+            return False
+
     def prepare(self) -> None:
         """Make the scratch cluster, or make it anew where an interrupted proof left it in use."""
         if (self.scratch / "postmaster.pid").exists():
-            self._postgres([self._binary("pg_ctl"), "-D", str(self.scratch), "-m", "immediate", "stop"])
+            if self._running():
+                self._postgres([self._binary("pg_ctl"), "-D", str(self.scratch), "-m", "immediate", "stop"])
             shutil.rmtree(self.scratch)
         if (self.scratch / "global/pg_control").exists() and (self.scratch / "complete").exists():
             return
@@ -131,6 +145,6 @@ class Prover:
 
 def server_words(text: str, staged: Path) -> str:
     """Keep the lines in which the server complains, with the staged path shortened to the file's name."""
-    lines = [line.strip() for line in text.splitlines() if _NOISE.search(line)]
+    lines = [without_values(line.strip()) for line in text.splitlines() if _NOISE.search(line)]
     kept = [line for line in lines if not re.search(r"LOG:\s+(starting|listening|database system|redirecting)", line)]
-    return " | ".join(kept or lines or [text.strip() or "no message"]).replace(f"{staged}/", "")
+    return " | ".join(kept or lines or [without_values(text.strip()) or "no message"]).replace(f"{staged}/", "")

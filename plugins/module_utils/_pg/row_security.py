@@ -53,8 +53,14 @@ _BYPASSING = """
 SELECT r.rolname, n.nspname, t.relname, o.rolname,
        r.rolsuper, r.rolbypassrls, pg_catalog.pg_has_role(r.oid, t.relowner, 'MEMBER'),
        (SELECT min(b.rolname) FROM pg_catalog.pg_roles b
-        WHERE (b.rolsuper OR b.rolbypassrls) AND b.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, b.oid, 'MEMBER')),
-       r.rolcreaterole AND pg_catalog.current_setting('server_version_num')::int < 160000
+        WHERE (b.rolsuper OR b.rolbypassrls OR b.rolreplication) AND b.oid <> r.oid
+          AND pg_catalog.pg_has_role(r.oid, b.oid, 'MEMBER')),
+       pg_catalog.current_setting('server_version_num')::int < 160000 AND EXISTS (
+        SELECT FROM pg_catalog.pg_roles b WHERE b.rolcreaterole AND pg_catalog.pg_has_role(r.oid, b.oid, 'MEMBER')),
+       r.rolreplication,
+       (SELECT min(b.rolname) FROM pg_catalog.pg_roles b
+        WHERE b.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')
+          AND pg_catalog.pg_has_role(r.oid, b.oid, 'MEMBER'))
 FROM pg_catalog.pg_roles r
 CROSS JOIN pg_catalog.pg_class t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
@@ -175,14 +181,16 @@ def bypassing(connection: Any, roles: Sequence[str], tables: Sequence[QualifiedN
     names = ([table.schema for table in tables], [table.name for table in tables])
     found = []
     for role, schema, table, owner, *holding in rows(connection, _BYPASSING, (list(roles), *names)):
-        superuser, bypass, member, becomes, makes_members = holding
+        superuser, bypass, member, becomes, makes_members, replicates, serves = holding
         reasons = (
             (superuser, "is a superuser"),
             (bypass, "has BYPASSRLS"),
             (role == owner, "owns the table"),
             (member, f"is a member of {owner}, which owns the table"),
-            (becomes, f"may become {becomes}, a superuser or with BYPASSRLS"),
+            (becomes, f"may become {becomes}, a superuser or with BYPASSRLS or REPLICATION"),
             (makes_members, f"has CREATEROLE, and before PostgreSQL 16 may make itself a member of {owner}"),
+            (replicates, "has REPLICATION, by which it may read what everybody writes"),
+            (serves, f"is a member of {serves}, by which it may read the server's files"),
         )
         why = next((reason for holds, reason in reasons if holds), "")
         if why:
