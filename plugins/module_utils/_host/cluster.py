@@ -15,6 +15,8 @@ from .._shell import Context, Outcome
 from .facts import MARKERS
 from .files import Wanted, write
 
+SERVED = "postmaster.opts"  # a server writes it at its first start, and nobody takes it away
+
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Create the cluster with pg_createcluster unless its marker says it is complete. It is not started."""
@@ -23,14 +25,20 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     state = json.loads(marker.read_text())["state"] if marker.exists() else "absent"
     if state == "complete":
         return Outcome(False, {"cluster": f"{version}/{name}"})
-    if context.check_mode:
-        return Outcome(True, {"cluster": f"{version}/{name}"})
     configuration = Path(f"/etc/postgresql/{version}/{name}")
-    if state == "creating":  # we began it and were cut off: nothing in it has ever served
-        for left in (configuration, data):
-            shutil.rmtree(left, ignore_errors=True)
+    if state == "creating":  # we began it and were cut off
+        if (data / SERVED).exists():
+            raise HostError(
+                f"{data} was being created when a run was cut off, and has been started since: it may hold data by now. "
+                f"Look into it; if nothing in it counts, pg_dropcluster --stop {version} {name}, and run again"
+            )
     elif configuration.exists() or (data.is_dir() and any(data.iterdir())):
         raise HostError(f"{configuration} or {data} exists and is not ours: nothing was touched")
+    if context.check_mode:
+        return Outcome(True, {"cluster": f"{version}/{name}"})
+    if state == "creating":
+        for left in (configuration, data):
+            shutil.rmtree(left, ignore_errors=True)
     MARKERS.mkdir(parents=True, exist_ok=True)
     _mark(marker, params, "creating")
     argv = ["pg_createcluster", "--port", str(params["port"]), "--datadir", str(data), "--locale", params["locale"]]
