@@ -198,12 +198,16 @@ def test_rights_are_read_whatever_the_plan(server: Server, off: str, monkeypatch
 
 
 def test_what_a_role_has_in_one_database_is_read(server: Server) -> None:
+    def said() -> list[str]:
+        found = access.findings(WANTED, observe(server.target, ["shop"], EXPECTED))
+        return [line for line in found if not line.startswith("database shop has encoding")]
+
     server.run(
         "ALTER ROLE clerk IN DATABASE shop SET lock_timeout = '1min'", "ALTER DATABASE shop SET lock_timeout = 0"
     )
     try:
-        (found,) = access.findings(WANTED, observe(server.target, ["shop"], EXPECTED))
+        (found,) = said()
     finally:
         server.run("ALTER ROLE clerk IN DATABASE shop RESET ALL", "ALTER DATABASE shop RESET ALL")
     assert found.startswith("role clerk has lock_timeout = 1min in database shop, where the inventory says 5s: ")
-    assert access.findings(WANTED, observe(server.target, ["shop"], EXPECTED)) == ()
+    assert said() == []
