@@ -54,7 +54,7 @@ from _server import ROLE, VERSION, Server, choose_image
 PORT = 6432
 INI = "/etc/pgbouncer/pgbouncer.ini"
 MANY, FEW = 1000, 25
-TABLES = 140
+TABLES = len(data.tables())
 # each client goes on until it has run `last` transactions, and then stays: `n` is its own count
 _HOLD = "\\set n :n + 1\n\\if :n = :last\n\\sleep :hold s\n\\endif\n"
 _PGBENCH = """\\set aid random(1, 100000 * :scale)
@@ -64,12 +64,12 @@ SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
 INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (1, 1, :aid, 1, CURRENT_TIMESTAMP);
 END;
 """
-_TOUCHED = """\\set t (:n * 5 + {turn}) % 140 + 1
+_TOUCHED = """\\set t (:n * 5 + {turn}) % {tables} + 1
 SELECT * FROM app_:t WHERE id = :id AND status <> 'none';
 """
 _APPLICATION = (
     "\\set id random(1, 100)\nBEGIN;\n"
-    + "".join(_TOUCHED.format(turn=turn) for turn in range(5))
+    + "".join(_TOUCHED.format(turn=turn, tables=TABLES) for turn in range(5))
     + "UPDATE app_:t SET updated_at = now() WHERE id = :id;\nEND;\n"
 )
 
@@ -201,20 +201,24 @@ class Bench:
         return result.tps, result.connect_ms
 
     def private(self) -> tuple[float, float, int]:
-        """Private bytes of the client backends and of the pooler, and how many backends there are."""
+        """Private bytes of the client backends and of the pooler, and how many backends were read."""
         rows = self.server.query(
             "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
-        backends = self._private(" ".join(f"/proc/{row[0]}/smaps" for row in rows))
-        return backends, self._private("/proc/$(pgrep -x pgbouncer || echo none)/smaps"), len(rows)
+        backends, read = self._private([str(row[0]) for row in rows])
+        pooler, _one = self._private(self.server.run("pgrep -x pgbouncer || true").split())
+        return backends, pooler, read
 
-    def _private(self, files: str) -> float:
-        """Private bytes of processes, without shared mappings: a buffer only one of them touched is not its own."""
-        awk = '/^[0-9a-f]+-/ {ours = $2 ~ /p$/} /^Private_/ && ours {kb += $2} END {printf "%d", kb}'
-        return (
-            float(self.server.run(f"{{ cat /dev/null {files} 2>/dev/null || true; }} | awk '{awk}'", user="postgres"))
-            * 1024
-        )
+    def _private(self, pids: list[str]) -> tuple[float, int]:
+        """Private bytes of processes, and how many were read: one that ended meanwhile is left out, and not counted.
+
+        Without shared mappings: a buffer that only one of them touched is not its own. Each process has one stack.
+        """
+        awk = r"/^[0-9a-f]+-/ {ours = $2 ~ /p$/} /\[stack\]$/ {read++} /^Private_/ && ours {kb += $2} END {print kb + 0, read + 0}"
+        files = " ".join(f"/proc/{pid}/smaps" for pid in pids)
+        read = self.server.run(f"{{ cat /dev/null {files} 2>/dev/null || true; }} | awk '{awk}'", user="postgres")
+        kilobytes, processes = read.split()
+        return float(kilobytes) * 1024, int(processes)
 
     def memory(self, way: Way, session: Session, hold: int) -> dict[str, float]:
         """The largest reading while 1000 clients work, and stay."""

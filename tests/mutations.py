@@ -1,6 +1,6 @@
 """See that each safety check is guarded: take it out of a copy of the checkout, and demand that its test fails.
 
-`mutations.yml` and those beside it (`-agent`, `-backup`, `-drill`, `-schema`) list them. A test counts as a guard only if it passes as
+`mutations.yml` and those beside it, a part each, list them. A test counts as a guard only if it passes as
 things are, and fails (is not broken, nor cut off) without the check. Run by `scripts/test mutations`; by hand
 `python tests/mutations.py WORD`, for those with the word in their sentence or file.
 """

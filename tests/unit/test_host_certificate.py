@@ -115,7 +115,7 @@ def test_what_the_server_would_not_take(
     seen = SimpleNamespace(stat=lambda: SimpleNamespace(st_uid=owner, st_mode=0o100000 | mode))
     monkeypatch.setattr(certificate.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=105))
     monkeypatch.setattr(certificate, "Path", lambda _path: seen)
-    found = certificate._shut(lambda _argv: (0 if readable else 1, "", ""), "/c", "/k")
+    found = certificate._refused_by_server(lambda _argv: (0 if readable else 1, "", ""), "/c", "/k")
     assert said in found
     assert bool(said) == bool(found)
 

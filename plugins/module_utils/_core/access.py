@@ -65,9 +65,8 @@ class Observed:
     roles: Mapping[str, ObservedRole] = field(default_factory=dict)
     memberships: frozenset[tuple[str, str]] = frozenset()  # (group, member)
     databases: Mapping[str, ObservedDatabase] = field(default_factory=dict)
-    inside: Mapping[tuple[str, str], Mapping[str, str]] = field(
-        default_factory=dict
-    )  # (role, database) → settings there
+    # (role, database) → what was set for the role there
+    inside: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
 
 
 Plan = dict[str, list[dict[str, Any]]]

@@ -28,7 +28,7 @@ def observe(run: Run, certificate: str, key: str) -> dict[str, Any]:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_passphrase)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         return {"error": f"{certificate} with {key} cannot be used: {error}", "not_after": 0.0, "names": []}
-    if error := _shut(run, certificate, key):
+    if error := _refused_by_server(run, certificate, key):
         return {"error": error, "not_after": 0.0, "names": []}
     code, out, err = run(["openssl", "x509", "-in", certificate, "-noout", "-enddate", "-ext", "subjectAltName"])
     end = re.search(r"notAfter=(.+)", out)
@@ -41,7 +41,7 @@ def observe(run: Run, certificate: str, key: str) -> dict[str, Any]:
     }
 
 
-def _shut(run: Run, certificate: str, key: str) -> str:
+def _refused_by_server(run: Run, certificate: str, key: str) -> str:
     """Say why the server would not take files that root can read: by its own rules (be-secure-common.c), or by the kernel's.
 
     Nothing is said before its package has made its account: the proof of the configuration comes after that.
