@@ -49,6 +49,8 @@ def check(resources: t.Resources, profile: str, version: int) -> None:
         found[name] for name in ("max_parallel_workers_per_gather", "max_parallel_workers", "max_worker_processes")
     ]
     assert sorted(workers, key=int) == workers
+    for name in ("max_parallel_workers_per_gather", "max_parallel_maintenance_workers"):
+        assert int(found[name]) + 1 <= resources.cpus, "more processes than processors"
 
 
 @pytest.mark.parametrize("version", range(14, 19))
@@ -137,10 +139,13 @@ def test_storage(storage: str, expected: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("cpus", "profile", "expected"),
     [
-        (1, "oltp", ("8", "2", "2", "2", "3")),
-        (2, "oltp", ("8", "2", "2", "2", "3")),
+        (1, "oltp", ("8", "2", "0", "0", "3")),
+        (2, "oltp", ("8", "2", "1", "1", "3")),
+        (2, "analytics", ("8", "2", "1", "1", "3")),
+        (3, "oltp", ("8", "3", "2", "2", "3")),
+        (4, "oltp", ("8", "4", "2", "2", "3")),
         (8, "oltp", ("16", "8", "4", "4", "4")),
-        (8, "analytics", ("16", "8", "8", "4", "4")),
+        (8, "analytics", ("16", "8", "7", "4", "4")),
         (64, "oltp", ("128", "64", "8", "8", "8")),
     ],
 )

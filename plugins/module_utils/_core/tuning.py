@@ -238,6 +238,14 @@ def _planner(resources: Resources, shape: Profile, version: int) -> tuple[Settin
             "maintenance_io_concurrency", str(min(depth, 100)), "the same for VACUUM, ANALYZE and recovery prefetching"
         ),
         Setting(
+            "parallel_setup_cost", "2000", "a worker is started for each query anew: short ones stay in one process"
+        ),
+        Setting(
+            "parallel_tuple_cost",
+            "0.001",
+            "a worker hands a row over while it computes the next: large results too are shared out",
+        ),
+        Setting(
             "default_statistics_target",
             str(shape.statistics_target),
             "rows sampled per column: more where plans are large and few",
@@ -257,20 +265,24 @@ def _planner(resources: Resources, shape: Profile, version: int) -> tuple[Settin
 
 def _workers(resources: Resources, shape: Profile, profile: str) -> tuple[Setting, ...]:
     cpus = resources.cpus
-    # PostgreSQL's own defaults are 2 and 2: fewer would make a lone query slower than an untuned server's
-    parallel = max(2, round(cpus * shape.parallel_share))
+    # PostgreSQL's own defaults are 2 and 2, and the leader works too: with 2 processors a third process only makes the
+    # others wait (docs/tuning.md, "Measured"); with more, fewer workers would make a lone query slower than untuned
+    beside = cpus - 1
+    query = min(max(2, round(cpus * shape.parallel_share)), beside, 8)
+    build = min(max(2, cpus // 2), beside, 8)
     return (
         Setting("max_worker_processes", str(max(8, cpus * 2)), "parallel workers and extensions' own, at least 8"),
         Setting("max_parallel_workers", str(max(2, cpus)), f"the host has {cpus} processors"),
         Setting(
             "max_parallel_workers_per_gather",
-            str(min(parallel, 8)),
-            f"{shape.parallel_share:.0%} of the processors for one query of the {profile} profile, at least 2",
+            str(query),
+            f"{shape.parallel_share:.0%} of the processors for one query of the {profile} profile, at least 2; no more "
+            f"than the {beside} beside its leader",
         ),
         Setting(
             "max_parallel_maintenance_workers",
-            str(max(2, min(cpus // 2, 8))),
-            "half of the processors for one index build, 2 to 8",
+            str(build),
+            f"half of the processors for one index build, 2 to 8; no more than the {beside} beside its leader",
         ),
     )
 
