@@ -9,6 +9,7 @@ short_description: Create a Debian PostgreSQL cluster with checksums, once
 version_added: 0.1.0
 description:
   - Creates a cluster with C(pg_createcluster) and marks it as made by this collection. It is not started.
+  - Has the host start it at boot, whatever its C(start.conf) and C(postgresql.service) said.
   - A creation that was cut off is done anew. A cluster or data directory that the collection did not make is refused.
 options:
   version:

@@ -39,7 +39,7 @@ class Units:
             return 0, "", ""
         if words[:2] == ["systemctl", "list-units"]:
             return 0, "".join(f"{unit} loaded\n" for unit in sorted({*self.running, UNIT})), ""
-        if words[0] == "systemctl" and words[1] != "daemon-reload":
+        if words[0] == "systemctl" and words[1] not in ("daemon-reload", "show"):
             self.asked.append(" ".join(words[1:]))
             for unit in words[2:]:
                 (self.running.discard if words[1] == "stop" else self.running.add)(unit)

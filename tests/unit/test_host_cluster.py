@@ -1,4 +1,4 @@
-"""A Debian cluster is made once; one that was cut off is made anew, unless somebody may have used it."""
+"""A Debian cluster is made once, and starts at boot; one that was cut off is made anew, unless somebody may have used it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._shell import Context
 @pytest.fixture
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(cluster, "MARKERS", tmp_path / "markers")
+    monkeypatch.setattr(cluster, "CONFIGURATIONS", tmp_path / "etc")
     monkeypatch.setattr(cluster, "write", lambda wanted: wanted.path.write_text(wanted.content))
     (tmp_path / "markers").mkdir()
     return {
@@ -41,7 +42,7 @@ def cut_off(params: dict[str, Any], *files: str) -> Path:
 
 
 def created(argv: Sequence[str]) -> tuple[int, str, str]:
-    assert argv[0] == "pg_createcluster"
+    assert argv[0] == "pg_createcluster" or list(argv[:2]) == ["systemctl", "is-enabled"]
     return 0, "", ""
 
 
@@ -69,3 +70,38 @@ def test_somebody_elses_is_left_alone(params: dict[str, Any]) -> None:
     (data / "x").touch()
     with pytest.raises(HostError, match="is not ours"):
         cluster.run(params, Context(created, False))
+
+
+@pytest.mark.parametrize(("text", "enabled", "left", "right"), [
+    ("# Automatic startup configuration\n\nauto\n", True, "# Automatic startup configuration\n\nauto\n", True),
+    ("auto # as installed\n", True, "auto # as installed\n", True),
+    (None, True, None, True),  # as pg_ctlcluster takes it
+    ("# was: auto\nmanual\n", True, "auto\n", False),
+    ("disabled\n", True, "auto\n", False),
+    ("auto\n", False, "auto\n", False),
+    ("manual\n", False, "auto\n", False),
+])  # fmt: skip
+def test_it_starts_at_boot(
+    params: dict[str, Any], text: str | None, enabled: bool, left: str | None, right: bool
+) -> None:
+    (cluster.MARKERS / "17-of-no-host.json").write_text(json.dumps({"state": "complete"}))
+    path = cluster.CONFIGURATIONS / "17/of-no-host/start.conf"
+    path.parent.mkdir(parents=True)
+    if text is not None:
+        path.write_text(text)
+    units = {"postgresql.service"} if enabled else set[str]()
+
+    def run(argv: Sequence[str]) -> tuple[int, str, str]:
+        assert argv[0] == "systemctl"
+        if argv[1] == "enable":
+            units.add(argv[2])
+        return (0 if argv[-1] in units else 1), "", ""
+
+    def there() -> str | None:
+        return path.read_text() if path.exists() else None
+
+    assert cluster.run(params, Context(run, True)).changed is not right
+    assert (there(), bool(units)) == (text, enabled), "check mode touches nothing"
+    assert cluster.run(params, Context(run, False)).changed is not right
+    assert (there(), units) == (left, {"postgresql.service"})
+    assert not cluster.run(params, Context(run, False)).changed

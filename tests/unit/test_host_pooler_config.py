@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -85,6 +86,7 @@ class Host:
     def __init__(self, base: Path) -> None:
         self.base, self.done, self.running = base, list[str](), set[str]()
         self.failing = set[str]()
+        self.outdated = False  # a unit's file is newer than what systemd has read
 
     def directory(self, unit: str) -> Path:
         return self.base / unit.removesuffix(".service")
@@ -93,15 +95,17 @@ class Host:
         return self.base / f"{unit}.ini"
 
     def run(self, argv: Sequence[str]) -> tuple[int, str, str]:
-        if argv[0] != "systemctl" or argv[1] == "daemon-reload":
-            return 0, "", ""
         verb, units = argv[1], [word for word in argv if word.endswith(".service")]
-        if verb == "is-active":
-            return (0 if units[0] in self.running else 3), "", ""
-        if verb == "list-units":
-            return 0, "".join(f"{unit} loaded\n" for unit in self.running), ""
-        if verb == "is-enabled":
+        if argv[0] != "systemctl" or verb in ("daemon-reload", "is-enabled"):
+            self.outdated &= verb != "daemon-reload"
             return 0, "", ""
+        told = {
+            "is-active": "",
+            "list-units": "".join(f"{unit} loaded\n" for unit in self.running),
+            "show": "no\nyes\n" if self.outdated else "no\nno\n",
+        }
+        if verb in told:
+            return (3 if verb == "is-active" and units[0] not in self.running else 0), told[verb], ""
         self.done.append(" ".join([verb, *units]))
         for unit in units:
             self.stop(unit)
@@ -189,6 +193,44 @@ def test_a_new_port_reaches_each_process_while_it_has_the_old(host: Host) -> Non
     assert applier(host, SEVERAL, NEW).apply().changed
     assert host.done == [f"{verb} {unit}" for unit in SEVERAL for verb in ("drain", "restart")]
     assert not applier(host, SEVERAL, NEW).apply().changed
+
+
+def test_units_that_were_written_are_read(host: Host) -> None:
+    """By the run that wrote them, which said so, or by the next one where it was cut off."""
+    serving(host, SEVERAL)
+    applier(host, SEVERAL, OLD).apply()
+    host.outdated = True
+    assert not applier(host, SEVERAL, OLD, check_mode=True).apply().changed
+    assert host.outdated
+    assert not applier(host, SEVERAL, OLD).apply().changed
+    assert not host.outdated
+
+
+def test_a_renewed_certificate_is_proven_before_it_is_loaded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PgBouncer keeps the old one, says nothing to who reloads it, and does not start with the new one."""
+    certificate = host.base / "server.crt"
+    certificate.write_text("old")
+    text = f"[pgbouncer]\nclient_tls_cert_file = {certificate}\nlisten_port = {OLD}\n"
+    shown = {"listen_port": str(OLD), "client_tls_cert_file": str(certificate)}
+    monkeypatch.setattr(pooler_config.pooler_admin, "show_config", lambda _console: shown)
+    host.file(ONE[0]).write_text(text)
+    host.start(ONE[0])
+    pooler = applier(host, ONE, OLD)
+    pooler.processes = [{**pooler.processes[0], "content": text}]
+    assert pooler.apply().changed
+    assert not pooler.apply().changed
+    pooler.actions.clear()
+    os.utime(certificate, (1, 1))
+
+    def refuse(_self: PoolerApplier, _process: Mapping[str, Any]) -> None:
+        raise ConfigurationRefused("it may not be read")
+
+    with monkeypatch.context() as once:
+        once.setattr(PoolerApplier, "_prove", refuse)
+        with pytest.raises(ConfigurationRefused, match="it may not be read"):
+            pooler.apply()
+    assert pooler.actions == []
+    assert pooler.apply().data["actions"] == [f"reload {ONE[0]}"]
 
 
 @pytest.mark.parametrize(("before", "declared", "differs"), [

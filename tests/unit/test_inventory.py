@@ -33,3 +33,16 @@ def test_number(value: object, expected: int | None) -> None:
 def test_number_refuses(value: object) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         inventory.number(value)
+
+
+@pytest.mark.parametrize(("listened", "waits"), [
+    ((), False),
+    (("*",), False),
+    (("localhost",), False),
+    (("127.0.0.1", "::1", "0.0.0.0", "::"), False),
+    (("127.0.0.1", "10.0.0.5"), True),
+    (("2001:db8::5",), True),
+    (("db.example.org",), True),
+])  # fmt: skip
+def test_what_waits_for_the_network(listened: tuple[str, ...], waits: bool) -> None:
+    assert inventory.waits_for_network(listened) is waits

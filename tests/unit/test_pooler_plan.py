@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Template
 from jinja2.nativetypes import NativeEnvironment
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core import pooler_plan
@@ -154,3 +155,14 @@ def test_somebody_elses_configuration(
     found = problems(pooler_spec, facts | {"pooler_configuration": state})
     assert (found == []) is good
     assert all(text.startswith("pgbouncer: /etc/pgbouncer/pgbouncer.ini") for text in found)
+
+
+@pytest.mark.parametrize(("listened", "waits"), [(["*"], False), (["127.0.0.1", "10.0.0.5"], True)])
+@pytest.mark.parametrize("unit", ["pgbouncer.service.d/pgstead.conf", "pgbouncer@.service"])
+def test_it_waits_for_the_network_where_an_address_comes_with_it(
+    unit: str, listened: list[str], waits: bool, pooler_spec: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    plan = pooler_plan.plan_pooler(pooler_spec | {"listen_addresses": listened}, facts, 147).as_data()
+    text = (ROLE / f"templates/etc/systemd/system/{unit}.j2").read_text(encoding="utf-8")
+    lines = Template(text.partition("\n")[2]).render(pgbouncer__plan=plan).splitlines()
+    assert ("After=network-online.target" in lines, "Wants=network-online.target" in lines) == (waits, waits)

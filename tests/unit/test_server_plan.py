@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Template
 
 from ansible_collections.pgstead.ops.plugins.module_utils._core import server_plan
 from ansible_collections.pgstead.ops.plugins.module_utils._core.settings import parse
 
+ROLE = Path(__file__).resolve().parents[2] / "roles/postgresql"
 GB = 1024**3
 Data = dict[str, Any]
 
@@ -216,3 +219,16 @@ def test_rules_are_read_as_the_version_reads_them(spec: Data, facts: Data) -> No
     (found,) = problems(spec | {"version": 15, "hba_lines": rules}, facts)
     assert found.startswith("postgresql_hba_lines[0]: '/^x' is a regular expression from PostgreSQL 16 on")
     assert problems(spec | {"hba_lines": rules}, facts) == []
+
+
+@pytest.mark.parametrize(("listened", "waits"), [(["localhost"], False), (["localhost", "10.0.0.5"], True)])
+def test_it_waits_for_its_disk_and_where_an_address_comes_with_it_for_the_network(
+    listened: list[str], waits: bool, spec: Data, facts: Data
+) -> None:
+    facts["addresses"] = ["10.0.0.5"]
+    changed = {"listen_addresses": listened, "data_directory": "/srv/pg"}
+    data = server_plan.plan_server(spec | changed, facts).as_data()
+    text = (ROLE / "templates/etc/systemd/system/postgresql@.service.d/pgstead.conf.j2").read_text(encoding="utf-8")
+    lines = Template(text.partition("\n")[2]).render(postgresql__plan=data).splitlines()
+    assert "RequiresMountsFor=/srv/pg" in lines
+    assert ("After=network-online.target" in lines, "Wants=network-online.target" in lines) == (waits, waits)

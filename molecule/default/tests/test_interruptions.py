@@ -56,7 +56,24 @@ def test_files_written_but_never_loaded_are_loaded(both: list[Server]) -> None:
     assert [server.sql("SHOW work_mem") for server in both] == ["2MB", "2MB"]
 
 
+def test_a_pooler_that_is_killed_comes_back(server: Server) -> None:
+    def main_process() -> str:
+        """Its number, once it says that it is ready."""
+        shown = server.host.check_output("systemctl show --property=ActiveState,MainPID --value pgbouncer").split()
+        return next((word for word in shown if word.isdigit()), "0") if "active" in shown else "0"
+
+    before = main_process()
+    server.host.check_output("kill -KILL %s", before)
+    deadline = time.monotonic() + 60
+    while main_process() in ("0", before) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert main_process() not in ("0", before)
+    assert server.ask("SELECT 1") == [(1,)]
+
+
 def test_a_reboot_comes_back_serving(server: Server) -> None:
+    server.host.check_output("echo manual > %s/start.conf; systemctl disable postgresql", server.configuration)
+    assert play("--limit", server.name).changed == {server.name: 1}
     address = server.address
     subprocess.run(["docker", "restart", server.name], check=True, capture_output=True)
     server.wait()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 
@@ -33,3 +34,18 @@ def addresses(variable: str, found: Iterable[str]) -> list[Problem]:
         for address in found
         if not re.fullmatch(r"\*|[A-Za-z0-9_.:%-]+", address)
     ]
+
+
+def waits_for_network(listened: Iterable[str]) -> bool:
+    """Say whether one of these addresses to listen on may be the host's only once its network is up."""
+    return any(not _always_there(address) for address in listened)
+
+
+def _always_there(address: str) -> bool:
+    if address in ("*", "localhost"):
+        return True
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False  # a name is resolved, by a file or over the network
+    return parsed.is_loopback or parsed.is_unspecified

@@ -11,7 +11,7 @@ from typing import Any
 from . import databases as db
 from . import pooler
 from .errors import Problem
-from .inventory import strings
+from .inventory import strings, waits_for_network
 from .kernel import OPEN_FILES, open_files
 from .tuning import Setting
 
@@ -39,6 +39,7 @@ class PoolerPlan:
     lookup_databases: tuple[str, ...] = ()
     demand: int = 0
     open_files: int = OPEN_FILES
+    waits_for_network: bool = False
     problems: tuple[Problem, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
@@ -109,6 +110,7 @@ def plan_pooler(raw: Mapping[str, Any], facts: Mapping[str, Any], available: int
         lookup_databases=pooler.lookup_databases(found, version),
         demand=demand,
         open_files=files,
+        waits_for_network=waits_for_network(spec.listen_addresses),
         problems=tuple(problems),
     )
 

@@ -19,7 +19,7 @@ from .baseline import DEFAULT_LIBRARIES, ENVIRONMENTS, Instance, baseline
 from .certificate import CertificatePlan, plan_certificate
 from .errors import Problem
 from .hba import HbaLine, IdentLine
-from .inventory import addresses, strings
+from .inventory import addresses, strings, waits_for_network
 from .kernel import OPEN_FILES, open_files
 from .preflight import Expectation, resources, verdict
 from .schema_plan import plan_schema
@@ -43,6 +43,7 @@ class ServerPlan:
     libraries_to_come: tuple[str, ...] = ()  # preloaded ones that a missing package brings
     certificate: CertificatePlan | None = None
     open_files: int = OPEN_FILES
+    waits_for_network: bool = False
     alone: bool = True  # no other cluster on the host
     budget: Mapping[str, int] = field(default_factory=dict)
     available_connections: int | None = None
@@ -61,6 +62,7 @@ class ServerPlan:
             "libraries_to_come": list(self.libraries_to_come),
             "certificate": asdict(self.certificate) if self.certificate else None,
             "open_files": self.open_files,
+            "waits_for_network": self.waits_for_network,
             "alone": self.alone,
             "budget": dict(self.budget),
             "available_connections": self.available_connections,
@@ -191,6 +193,7 @@ def plan_server(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> ServerPlan
         libraries_to_come=tuple(library for library, package in further.items() if package in missing),
         certificate=certificate,
         open_files=open_files(facts["limits"]["nofile"], facts["capabilities"]["sys_resource"]),
+        waits_for_network=waits_for_network(instance.listen_addresses),
         alone=all((c["version"], c["name"]) == (str(instance.version), instance.name) for c in facts["clusters"]),
         budget=memory,
         available_connections=available,

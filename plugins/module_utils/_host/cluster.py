@@ -1,6 +1,6 @@
 # Copyright (c) 2026 pgstead contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Make a Debian cluster once, with a marker that says it is ours, and finish or redo what was cut off."""
+"""Make a Debian cluster once, with a marker that says it is ours, finish or redo what was cut off; have it start at boot."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from typing import Any
 
 from .._core.errors import HostError
 from .._shell import Context, Outcome
+from . import service
 from .facts import MARKERS
-from .files import Wanted, write
+from .files import Wanted, look, write
 
+CONFIGURATIONS = Path("/etc/postgresql")
+EVERY_CLUSTER = "postgresql.service"  # starts, at boot, each cluster whose start.conf says auto
 SERVED = "postmaster.opts"  # a server writes it at its first start, and nobody takes it away
 
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
-    """Create the cluster with pg_createcluster unless its marker says it is complete. It is not started."""
+    """Create the cluster with pg_createcluster unless its marker says it is complete. It is not started, but at boot."""
     version, name, data = str(params["version"]), str(params["name"]), Path(params["data_directory"])
     marker = MARKERS / f"{version}-{name}.json"
     state = json.loads(marker.read_text())["state"] if marker.exists() else "absent"
+    configuration = CONFIGURATIONS / version / name
     if state == "complete":
-        return Outcome(False, {"cluster": f"{version}/{name}"})
-    configuration = Path(f"/etc/postgresql/{version}/{name}")
+        return Outcome(_start_at_boot(configuration, context), {"cluster": f"{version}/{name}"})
     if state == "creating":  # we began it and were cut off
         if (data / SERVED).exists():
             raise HostError(
@@ -48,7 +51,22 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     if code != 0:
         raise HostError(f"pg_createcluster failed: {(err or out).strip()}")
     _mark(marker, params, "complete")
+    _start_at_boot(configuration, context)
     return Outcome(True, {"cluster": f"{version}/{name}"})
+
+
+def _start_at_boot(configuration: Path, context: Context) -> bool:
+    """Have the host start the cluster with itself; say whether it would not have."""
+    path = configuration / "start.conf"
+    words = [line.partition("#")[0].strip() for line in (look(path).content or "").splitlines()]
+    manual = next(filter(None, words), "auto") != "auto"
+    disabled = not service.is_enabled(context.run, EVERY_CLUSTER)
+    if not context.check_mode:
+        if manual:
+            write(Wanted(path, "auto\n", "postgres", "postgres"))
+        if disabled:
+            service.control(context.run, "enable", EVERY_CLUSTER)
+    return manual or disabled
 
 
 def _mark(marker: Path, params: Mapping[str, Any], state: str) -> None:

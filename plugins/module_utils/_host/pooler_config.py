@@ -79,12 +79,14 @@ class PoolerApplier:
         verdicts, changed = self.decide(), differing(self.wanted())
         shown = [without_secrets(entry) for entry in diff(self.wanted())]
         disabled = [p["unit"] for p in self.processes if not service.is_enabled(self.context.run, p["unit"])]
+        if not self.context.check_mode:
+            service.read_anew(self.context.run, *(process["unit"] for process in self.processes))
         retired = self._retired()
         if self.context.check_mode or not (changed or disabled or retired or any(action for _, action in verdicts)):
             actions = [f"{action} {process['unit']}" for process, action in verdicts if action]
             return Outcome(bool(changed or actions or disabled or retired), {"actions": actions}, shown)
-        if changed:
-            for process in self.processes:
+        for process, action in verdicts:
+            if changed or action:  # a certificate that it may not read would be noticed by the next start only
                 self._prove(process)
         write(Wanted(POOLER_MARKER, ""))
         self._into_force(verdicts, changed, retired)

@@ -22,6 +22,13 @@ def is_enabled(run: Run, unit: str) -> bool:
     return run(["systemctl", "is-enabled", "--quiet", unit])[0] == 0
 
 
+def read_anew(run: Run, *units: str) -> None:
+    """Have systemd read its units where it has not since these were written, by this run or by one that was cut off."""
+    _code, out, _err = run(["systemctl", "show", "--property=NeedDaemonReload", "--value", *units])
+    if "yes" in out.split():
+        run(["systemctl", "daemon-reload"])
+
+
 def control(run: Run, verb: str, *units: str) -> None:
     """start, restart, stop, enable … Raises HostError with systemd's words and the unit's last log lines."""
     if verb in ("start", "restart"):
