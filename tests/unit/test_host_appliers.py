@@ -61,6 +61,22 @@ def test_somebodys_alter_system_restarts_nothing(policy: str, pending: tuple[str
     assert SERVING.ours == ("max_connections",)
 
 
+@pytest.mark.parametrize(("overridden", "restart"), [
+    ({}, True),
+    ({"max_connections": ("200", "100")}, False),
+    ({"work_mem": ("1MB", None)}, True),
+])  # fmt: skip
+def test_no_restart_is_predicted_for_what_somebody_overrides(
+    overridden: dict[str, tuple[str, str | None]], restart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Applier, "directory", tmp_path)
+    (tmp_path / "postgresql.conf").write_text("max_connections = 100\n")
+    monkeypatch.setattr(server_config.serving, "read", lambda _target: Serving(1.0, (), (), overridden))
+    texts = dict.fromkeys(NAMES, "") | {"postgresql.conf": "max_connections = 150\n"}
+    applier = Applier(Context(Units("postgresql@17-main").run, True), 17, "main", 5432, "needed", texts)
+    assert applier.predict().data["actions"] == ["reload", *(["restart"] if restart else [])]
+
+
 @pytest.mark.parametrize(("name", "auto", "main", "words"), [
     ("work_mem", "1MB", "4MB", "work_mem = 1MB in postgresql.auto.conf overrides 4MB: "),
     ("jit", "off", None, "jit = off in postgresql.auto.conf overrides the default: "),

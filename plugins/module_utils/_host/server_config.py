@@ -74,7 +74,8 @@ class Applier:
         if not service.is_active(self.context.run, self.unit):
             return Outcome(True, self._data(changed, ("start",), ()), self._diff())
         state = serving.read(Target("/var/run/postgresql", self._running_port()))
-        waiting = tuple(sorted({*state.ours, *needs_restart(changed, self.version)}))
+        due = state.decided_by_us(needs_restart(changed, self.version))
+        waiting = tuple(sorted({*state.ours, *due}))
         restart = (bool(waiting) and self.restart_policy != "never") or (
             bool(files) and self.restart_policy == "always"
         )

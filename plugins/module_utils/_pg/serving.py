@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +49,12 @@ class Serving:
     @property
     def ours(self) -> tuple[str, ...]:
         """What of it waits for a restart by our files: what somebody set by ALTER SYSTEM is theirs to bring into force."""
+        return self.decided_by_us(self.pending)
+
+    def decided_by_us(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of `names` that no line in postgresql.auto.conf overrides."""
         theirs = {name.lower() for name in self.overridden}
-        return tuple(name for name in self.pending if name.lower() not in theirs)
+        return tuple(name for name in names if name.lower() not in theirs)
 
 
 def read(target: Target) -> Serving:
