@@ -42,7 +42,12 @@ def cut_off(params: dict[str, Any], *files: str) -> Path:
 
 
 def created(argv: Sequence[str]) -> tuple[int, str, str]:
+    """Make one as where createcluster.conf says that clusters are started by hand."""
     assert argv[0] == "pg_createcluster" or list(argv[:2]) == ["systemctl", "is-enabled"]
+    if argv[0] == "pg_createcluster":
+        path = cluster.CONFIGURATIONS / "17/of-no-host/start.conf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("manual\n")
     return 0, "", ""
 
 
@@ -52,6 +57,7 @@ def test_one_that_was_cut_off_is_made_anew(params: dict[str, Any]) -> None:
     assert (data / "PG_VERSION").exists()
     assert cluster.run(params, Context(created, False)).changed
     assert not data.exists()
+    assert (cluster.CONFIGURATIONS / "17/of-no-host/start.conf").read_text() == "auto\n"
     assert not cluster.run(params, Context(created, False)).changed
 
 
@@ -75,7 +81,9 @@ def test_somebody_elses_is_left_alone(params: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("text", "enabled", "left", "right"), [
     ("# Automatic startup configuration\n\nauto\n", True, "# Automatic startup configuration\n\nauto\n", True),
     ("auto # as installed\n", True, "auto # as installed\n", True),
-    (None, True, None, True),  # as pg_ctlcluster takes it
+    (None, True, None, True),
+    ("\n", True, "auto\n", False),
+    ("auto\nmanual\n", True, "auto\n", False),
     ("# was: auto\nmanual\n", True, "auto\n", False),
     ("disabled\n", True, "auto\n", False),
     ("auto\n", False, "auto\n", False),

@@ -64,6 +64,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in FILES.items():
         put(tmp_path, name, text)
     monkeypatch.setattr(facts, "Path", lambda name: tmp_path / str(name).lstrip("/"))
+    monkeypatch.setattr(facts, "CONFIGURATIONS", tmp_path / "etc/postgresql")
     monkeypatch.setattr(facts, "MARKERS", tmp_path / "var/lib/pgstead/clusters")
     monkeypatch.setattr(facts, "RESOURCES", tmp_path / "etc/pgstead/resources.json")
     monkeypatch.setattr(facts, "POOLER_MARKER", tmp_path / "var/lib/pgstead/pooler/managed")

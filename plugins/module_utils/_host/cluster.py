@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +14,9 @@ from typing import Any
 from .._core.errors import HostError
 from .._shell import Context, Outcome
 from . import service
-from .facts import MARKERS
+from .facts import CONFIGURATIONS, MARKERS
 from .files import Wanted, look, write
 
-CONFIGURATIONS = Path("/etc/postgresql")
 EVERY_CLUSTER = "postgresql.service"  # starts, at boot, each cluster whose start.conf says auto
 SERVED = "postmaster.opts"  # a server writes it at its first start, and nobody takes it away
 
@@ -58,8 +58,9 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
 def _start_at_boot(configuration: Path, context: Context) -> bool:
     """Have the host start the cluster with itself; say whether it would not have."""
     path = configuration / "start.conf"
-    words = [line.partition("#")[0].strip() for line in (look(path).content or "").splitlines()]
-    manual = next(filter(None, words), "auto") != "auto"
+    content = look(path).content
+    words = re.sub("#.*", "", "auto" if content is None else content).split()  # as postgresql-common reads it
+    manual = words != ["auto"]
     disabled = not service.is_enabled(context.run, EVERY_CLUSTER)
     if not context.check_mode:
         if manual:

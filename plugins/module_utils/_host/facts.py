@@ -30,6 +30,7 @@ from .._core.server_plan import packages
 from . import certificate
 from .cgroup import memory_limit, processors
 
+CONFIGURATIONS = Path("/etc/postgresql")  # one directory for each major, in it one for each cluster
 MARKERS = Path("/var/lib/pgstead/clusters")
 ARCHIVING_MARKERS = Path("/var/lib/pgstead/backup")
 RESOURCES = Path("/etc/pgstead/resources.json")
@@ -164,7 +165,7 @@ def _packages(run: Run, version: int) -> tuple[dict[str, dict[str, str]], list[i
 def clusters() -> list[dict[str, Any]]:
     """Return Debian's clusters; `managed` where this collection made it (its marker lies beside)."""
     found = []
-    for path in sorted(Path("/etc/postgresql").glob("*/*/postgresql.conf")):
+    for path in sorted(CONFIGURATIONS.glob("*/*/postgresql.conf")):
         version, name = path.parts[-3], path.parts[-2]
         text = path.read_text(errors="replace")
         port = re.search(r"^\s*port\s*=?\s*'?(\d+)", text, re.MULTILINE)
