@@ -29,6 +29,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import _schema_data as data
@@ -200,13 +201,17 @@ class Bench:
         )
         return result.tps, result.connect_ms
 
-    def private(self) -> tuple[float, float, int]:
-        """Private bytes of the client backends and of the pooler, and how many backends were read."""
+    def private(self, way: Way) -> tuple[float, float, int]:
+        """Private bytes of the client backends and of the pooler, and how many backends were read; no pooler is an error."""
         rows = self.server.query(
             "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
         backends, read = self._private([str(row[0]) for row in rows])
-        pooler, _one = self._private(self.server.run("pgrep -x pgbouncer || true").split())
+        if not way.pool:
+            return backends, 0.0, read
+        pooler, poolers = self._private(self.server.run("pgrep -x pgbouncer").split())
+        if poolers != 1:
+            raise BenchmarkError(f"{poolers} processes of PgBouncer were read, not one")
         return backends, pooler, read
 
     def _private(self, pids: list[str]) -> tuple[float, int]:
@@ -216,7 +221,7 @@ class Bench:
         """
         awk = r"/^[0-9a-f]+-/ {ours = $2 ~ /p$/} /\[stack\]$/ {read++} /^Private_/ && ours {kb += $2} END {print kb + 0, read + 0}"
         files = " ".join(f"/proc/{pid}/smaps" for pid in pids)
-        read = self.server.run(f"{{ cat /dev/null {files} 2>/dev/null || true; }} | awk '{awk}'", user="postgres")
+        read = self.server.run(f"cat /dev/null {files} | awk '{awk}'", user="postgres")  # the pipe's code is awk's
         kilobytes, processes = read.split()
         return float(kilobytes) * 1024, int(processes)
 
@@ -224,25 +229,33 @@ class Bench:
         """The largest reading while 1000 clients work, and stay."""
         self.pooler(way)
         self.server.write("/tmp/session.sql", session.script + _HOLD)
-        readings: list[tuple[float, float, int]] = []
         finished = threading.Event()
 
-        def read() -> None:
+        def read() -> list[tuple[float, float, int]]:
+            readings = []
             while not finished.wait(1):
-                readings.append(self.private())
+                readings.append(self.private(way))
+            return readings
 
-        reader = threading.Thread(target=read)
-        reader.start()
         told = {"n": 0, "last": session.transactions, "hold": hold, "scale": self.scale}
         defined = [f"-D {name}={value}" for name, value in told.items()]
-        try:
-            self._pgbench(
-                way, MANY, "-f", "/tmp/session.sql", "-M", session.protocol, "-t", str(session.transactions), *defined
-            )
-        finally:
-            finished.set()
-            reader.join()
-        backends, pooler, servers = max(readings, key=lambda reading: reading[0] + reading[1])
+        with ThreadPoolExecutor(1) as beside:
+            reader = beside.submit(read)
+            try:
+                self._pgbench(
+                    way,
+                    MANY,
+                    "-f",
+                    "/tmp/session.sql",
+                    "-M",
+                    session.protocol,
+                    "-t",
+                    str(session.transactions),
+                    *defined,
+                )
+            finally:
+                finished.set()
+        backends, pooler, servers = max(reader.result(), key=lambda reading: reading[0] + reading[1])
         if servers < (MANY if not way.pool else 1):
             raise BenchmarkError(
                 f"only {servers} of {MANY} backends were read at once: they have to stay longer (--hold)"
