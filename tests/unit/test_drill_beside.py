@@ -14,7 +14,7 @@ from ansible_collections.pgstead.ops.plugins.module_utils._host import drill_bes
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host with no processes and no configuration."""
     monkeypatch.setattr(drill_beside, "PROCESSES", tmp_path / "proc")
-    monkeypatch.setattr(drill_beside, "CONFIGURATIONS", tmp_path / "etc")
+    monkeypatch.setattr(drill_beside, "CONFIGURED", tmp_path / "etc")
     return tmp_path
 
 

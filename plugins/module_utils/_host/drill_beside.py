@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from .._core.settings import parse
-from .facts import CONFIGURATIONS
 
 PROCESSES = Path("/proc")
+CONFIGURED = Path("/etc/postgresql")  # not from .facts, which the agent's archive does not have
 
 
 def clusters() -> Iterator[tuple[Path, int, bool]]:
@@ -39,7 +39,7 @@ def _running() -> Iterator[Path]:
 
 def _configured() -> Iterator[Path]:
     """Yield the data directories of Debian's clusters, running or not."""
-    for path in sorted(CONFIGURATIONS.glob("*/*/postgresql.conf")):
+    for path in sorted(CONFIGURED.glob("*/*/postgresql.conf")):
         with suppress(OSError):
             version, name = path.parts[-3:-1]
             told = parse(path.read_text(errors="replace")).get("data_directory")
